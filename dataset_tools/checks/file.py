@@ -1,0 +1,114 @@
+"""Checks of the file itself: its bytes, its syntax, its format and its size. Most are found while reading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dataset_tools.checks.base import Check, DatasetCheck, DatasetView, Hit
+from dataset_tools.formats import PromptCompletion
+
+MIN_ROWS = 10  # OpenAI's fine-tuning guide asks for at least 10 examples; mistral-finetune for as many
+MIN_TRAINABLE = 2
+
+
+def _few_rows(data: DatasetView) -> Iterator[Hit]:
+    rows = len(data.examples)
+    if rows < MIN_ROWS:
+        message = f"{rows} usable rows, fewer than {MIN_ROWS}"
+        yield Hit(message, severity="error" if rows < MIN_TRAINABLE else None)
+
+
+def _mapped_columns(data: DatasetView) -> Iterator[Hit]:
+    mapped = data.format.mapped() if isinstance(data.format, PromptCompletion) else []
+    if mapped:
+        yield Hit("mapped columns: " + ", ".join(mapped))
+
+
+def _unknown_format(data: DatasetView) -> Iterator[Hit]:
+    if data.format is not None or not data.source.rows:
+        return
+    columns = data.source.columns
+    if not columns:
+        first = next((row.value for row in data.source.rows if isinstance(row.value, dict)), {})
+        columns = tuple(first)
+    named = ", ".join(repr(column[:40]) for column in columns[:6]) or "none"
+    header = "; the first line is taken for the header" if data.source.columns else ""
+    yield Hit(f"no row has the fields of a known format (fields found: {named}{header})")
+
+
+CHECKS: tuple[Check, ...] = (
+    Check(id="empty-file", severity="error", title="the file is empty", why="There is nothing to train on."),
+    Check(
+        id="binary-file",
+        severity="error",
+        title="the file is binary",
+        why="Rows are read from text: JSON lines, a JSON array, CSV or TSV.",
+    ),
+    Check(id="too-large", severity="error", title="the file is too large", why="It is read into memory as a whole."),
+    Check(
+        id="invalid-json",
+        severity="error",
+        title="invalid JSON",
+        why="A row that is not JSON (RFC 8259) is lost; strict trainers stop at the first one.",
+    ),
+    Check(
+        id="lone-surrogate",
+        severity="error",
+        title="half of a character",
+        why="A lone surrogate is no Unicode text (RFC 8259, 8.2): no tokenizer takes it and no file can hold it.",
+    ),
+    Check(id="line-too-long", severity="error", title="a line of more than 32 MiB", why="No row of text is that long."),
+    Check(
+        id="invalid-csv",
+        severity="error",
+        title="invalid CSV",
+        why="A quote that is not closed swallows the rows behind it (RFC 4180).",
+    ),
+    Check(
+        id="column-count",
+        severity="error",
+        title="more or fewer cells than columns",
+        why="It cannot be told which cell is the prompt and which the answer; often a delimiter is not quoted.",
+    ),
+    Check(
+        id="duplicate-keys",
+        severity="warning",
+        title="a key comes twice",
+        why="Only the last one counts, so text is lost without a word (RFC 8259, 4).",
+    ),
+    Check(
+        id="encoding",
+        severity="warning",
+        title="not UTF-8",
+        why="JSON is UTF-8 (RFC 8259, 8.1); another encoding has to be guessed, and a wrong guess spoils letters.",
+    ),
+    Check(
+        id="bom",
+        severity="info",
+        title="a byte order mark",
+        why="Strict JSON readers call line 1 invalid because of it.",
+    ),
+    Check(id="crlf", severity="info", title="Windows line ends", why="They do no harm here; some tools keep the CR."),
+    Check(id="blank-line", severity="info", title="a blank line", why="Strict JSON lines readers stop at it."),
+    DatasetCheck(
+        id="unknown-format",
+        severity="error",
+        title="the format is not known",
+        why='Rows need "prompt" and "completion" (or columns named like them), or "messages".',
+        run=_unknown_format,
+    ),
+    DatasetCheck(
+        id="too-few-rows",
+        severity="warning",
+        title="too few rows",
+        why="Fine-tuning services ask for at least 10 rows and advise 50 to 100 (OpenAI, fine-tuning guide).",
+        run=_few_rows,
+    ),
+    DatasetCheck(
+        id="mapped-columns",
+        severity="info",
+        title="columns with other names were used",
+        why="The names say what they hold; rename them if the guess is wrong.",
+        run=_mapped_columns,
+    ),
+)

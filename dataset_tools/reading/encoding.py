@@ -1,0 +1,121 @@
+"""Bytes -> text, without ever turning a letter into U+FFFD. Which rows the text holds is not known here."""
+
+from __future__ import annotations
+
+import codecs
+from dataclasses import dataclass
+from pathlib import Path
+
+from dataset_tools.reading.opening import UnreadableError, looks_utf_16_or_32
+from dataset_tools.reading.source import Problem
+
+# Longest first: the mark of UTF-32 starts with that of UTF-16.
+_BOMS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_LEGACY = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "gb18030", "big5", "shift_jis", "euc_jp", "euc_kr"]
+_SAMPLE = 200_000  # bytes shown to the guesser; it is slow, and more does not change its mind
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """The text as UTF-8 bytes without a byte order mark, what it was written in, and what had to be done."""
+
+    utf8: bytes
+    encoding: str
+    problems: list[Problem]
+
+
+def decode(data: bytes, path: Path) -> Decoded:
+    """Find the encoding and re-code to UTF-8.
+
+    Raises:
+        UnreadableError: No encoding fits; the file is binary.
+    """
+    if looks_utf_16_or_32(data):
+        return _decode_wide(data, path)
+    problems = []
+    if data.startswith(codecs.BOM_UTF8):
+        data = data.removeprefix(codecs.BOM_UTF8)
+        problems.append(Problem("bom", "the file starts with a byte order mark; it was left out"))
+    try:
+        if not data.isascii():
+            data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return _decode_legacy(data, path, first=error.start, problems=problems)
+    return Decoded(data, "utf-8", problems)
+
+
+def _decode_wide(data: bytes, path: Path) -> Decoded:
+    encoding = next((name for bom, name in _BOMS if data.startswith(bom)), None)
+    if encoding is None:
+        encoding = "utf-16-le" if data[1::2].count(0) >= data[::2].count(0) else "utf-16-be"
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise _no_encoding_fits(path, f"{encoding} at first sight, but not at byte {error.start}") from error
+    problem = Problem("encoding", f"the file is {encoding}, not UTF-8; it was re-coded")
+    utf8 = text.encode("utf-8", errors="replace")  # a UTF-16 decoder gives no lone surrogates: nothing to replace
+    return Decoded(utf8, encoding, [problem])
+
+
+def _decode_legacy(data: bytes, path: Path, *, first: int, problems: list[Problem]) -> Decoded:
+    """Re-code from a legacy code page: only the bad lines where most lines beyond ASCII are UTF-8, else all lines."""
+    lines = data.split(b"\n")
+    bad = [number for number, line in enumerate(lines) if not line.isascii() and not _is_utf8(line)]
+    beyond_ascii = sum(not line.isascii() for line in lines)
+    encoding = _guess(b"\n".join(lines[number] for number in bad), path)
+    mixed = beyond_ascii > 2 * len(bad)
+    try:
+        if mixed:
+            for number in bad:
+                lines[number] = lines[number].decode(encoding).encode()
+            utf8 = b"\n".join(lines)
+        else:
+            utf8 = data.decode(encoding).encode()
+    except UnicodeDecodeError as error:
+        raise _no_encoding_fits(path, f"byte {error.start} is not {encoding}") from error
+    column = first - data.rfind(b"\n", 0, first)
+    what = "some lines are" if mixed else "the file is"
+    message = (
+        f"{what} not UTF-8: first at line {bad[0] + 1}, byte {column} (0x{data[first]:02X}, offset {first}); "
+        f"read as {encoding}"
+    )
+    later = f"not UTF-8: read as {encoding}"
+    found = [Problem("encoding", later if place else message, line=number + 1) for place, number in enumerate(bad)]
+    return Decoded(utf8, "utf-8" if mixed else encoding, [*problems, *found])
+
+
+def _guess(sample: bytes, path: Path) -> str:
+    """The likeliest code page of some lines: the cleanest text, then the most like a language, then cp1252."""
+    from charset_normalizer import from_bytes
+
+    matches = from_bytes(sample[:_SAMPLE], cp_isolation=_LEGACY)
+    best = min(matches, key=lambda match: (match.chaos, -match.coherence, match.encoding != "cp1252"), default=None)
+    if best is not None:
+        return best.encoding
+    text = sample.decode("latin-1")  # takes every byte; cp1252 has five holes
+    if sum(char.isalpha() or char.isspace() or char.isascii() for char in text) < 0.5 * len(text):
+        raise _no_encoding_fits(path, "bytes that are text in no known encoding")
+    return "latin-1"
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _no_encoding_fits(path: Path, found: str) -> UnreadableError:
+    return UnreadableError(
+        "binary-file",
+        "the file is binary, or in no known encoding",
+        path=path,
+        found=found,
+        next_step="save it as UTF-8",
+    )

@@ -1,0 +1,151 @@
+"""Train, validation and test rows out of one set, without a leak between them. It measures no score."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+
+from dataset_tools.errors import DataError
+from dataset_tools.example import Example, Split
+from dataset_tools.similarity import distinctive_parts, fold, join, near_duplicate_groups, root_of
+from dataset_tools.task_type import detect_task_type
+
+MIN_ROWS = 8
+Unit = list[Example]  # rows that stay on one side
+
+
+def split(
+    examples: Sequence[Example], *, test: float | None = None, validation: float | None = None, seed: int = 0
+) -> Split:
+    """Split the examples: exact duplicates dropped, groups and near-duplicate prompts on one side, labels balanced.
+
+    Sizes are numbers of rows (1 or more), or shares (below 1) of all distinct rows. By default the test set has 20%
+    of the rows, at least 20 and at most 300, and never more than a third; the validation set 10% of the rest, at
+    least 8 and at most 100, and never more than a quarter. As near-duplicates move together, a set can come out a
+    few rows smaller than asked.
+
+    Raises:
+        DataError: Fewer than 8 distinct rows, or the sizes leave nothing to train on, or the rows are so alike that
+            no test row is different from all the others.
+    """
+    distinct = _without_duplicates(examples)
+    if len(distinct) < MIN_ROWS:
+        raise DataError(
+            "there are too few rows to split",
+            found=f"{len(distinct)} distinct rows of {len(examples)}",
+            expected=f"at least {MIN_ROWS} distinct rows; 50 or more for a result that means something",
+            next_step="add rows, or give a separate test file",
+        )
+    test_size = _test_size(len(distinct), test)
+    validation_size = _validation_size(len(distinct), validation, rest=len(distinct) - test_size)
+    if test_size + validation_size >= len(distinct):
+        raise DataError(
+            "the test and validation rows leave nothing to train on",
+            found=f"{test_size} + {validation_size} of {len(distinct)} distinct rows",
+            expected="at least one row for training",
+            next_step="ask for fewer test or validation rows",
+        )
+    rng = random.Random(seed)
+    units = _units(distinct)
+    rng.shuffle(units)
+    labelled = detect_task_type([example.completion for example in distinct]).kind == "classification"
+    test_units, units = _draw(units, test_size, labelled=labelled)
+    validation_units, units = _draw(units, validation_size, labelled=labelled)
+    _require(test_size, test_units, what="test", rows=len(distinct))
+    _require(1, units, what="training", rows=len(distinct))
+    return Split(
+        train=_rows(units, rng),
+        validation=_rows(validation_units, rng),
+        test=_rows(test_units, rng),
+        dropped=len(examples) - len(distinct),
+    )
+
+
+def _without_duplicates(examples: Sequence[Example]) -> list[Example]:
+    first: dict[tuple[tuple[str, str], ...], Example] = {}
+    for example in examples:
+        first.setdefault(tuple((message.role, fold(message.content)) for message in example.messages), example)
+    return list(first.values())
+
+
+def _test_size(rows: int, wanted: float | None) -> int:
+    if wanted is not None:
+        return _asked_size(rows, wanted, what="test")
+    return min(300, max(20, round(0.2 * rows)), rows // 3)
+
+
+def _validation_size(rows: int, wanted: float | None, *, rest: int) -> int:
+    if wanted is not None:
+        return _asked_size(rows, wanted, what="validation")
+    return min(100, max(8, round(0.1 * rest)), rest // 4)
+
+
+def _asked_size(rows: int, wanted: float, *, what: str) -> int:
+    if wanted < 0 or (wanted > 1 and wanted != int(wanted)):
+        raise ValueError(f"{what} must be a number of rows or a share below 1, not {wanted}")
+    return max(1, round(wanted * rows)) if 0 < wanted < 1 else int(wanted)
+
+
+def _units(examples: Sequence[Example]) -> list[Unit]:
+    """Rows that must stay together: of one group, or with near-duplicate prompts, or linked by both."""
+    parents = near_duplicate_groups(distinctive_parts([example.prompt_text for example in examples]))
+    first_of_group: dict[str, int] = {}
+    for index, example in enumerate(examples):
+        if example.group is not None:
+            join(parents, index, first_of_group.setdefault(example.group, index))
+    units: dict[int, Unit] = defaultdict(list)
+    for index, example in enumerate(examples):
+        units[root_of(parents, index)].append(example)
+    return list(units.values())
+
+
+def _draw(units: Sequence[Unit], size: int, *, labelled: bool) -> tuple[list[Unit], list[Unit]]:
+    """About ``size`` rows in whole units, and the rest; in proportion to the labels where there are labels.
+
+    A label's last unit is never drawn, so that what is left for training knows every label.
+    """
+    strata: dict[str, list[Unit]] = defaultdict(list)
+    for unit in units:
+        strata[fold(unit[0].completion) if labelled else ""].append(unit)
+    quotas = _quotas({label: sum(map(len, members)) for label, members in strata.items()}, size)
+    drawn: list[Unit] = []
+    rest: list[Unit] = []
+    for label, members in strata.items():
+        room, left = quotas[label], len(members)
+        for unit in sorted(members, key=len):  # small ones first: a large cluster makes a poor test
+            if len(unit) <= room and left > 1:
+                drawn.append(unit)
+                room -= len(unit)
+                left -= 1
+            else:
+                rest.append(unit)
+    return drawn, rest
+
+
+def _quotas(sizes: dict[str, int], wanted: int) -> dict[str, int]:
+    """Shares of ``wanted`` in proportion to the sizes, in whole rows (largest remainder method)."""
+    total = sum(sizes.values())
+    exact = {label: wanted * size / total for label, size in sizes.items()}
+    quotas = {label: math.floor(share) for label, share in exact.items()}
+    by_remainder = sorted(exact, key=lambda label: quotas[label] - exact[label])
+    for label in by_remainder[: min(wanted, total) - sum(quotas.values())]:
+        quotas[label] += 1
+    return quotas
+
+
+def _require(size: int, units: Sequence[Unit], *, what: str, rows: int) -> None:
+    if size and not units:
+        raise DataError(
+            f"no {what} rows are left once near-duplicates are kept together",
+            found=f"{rows} rows whose prompts are nearly the same, or of one group",
+            expected="prompts that differ in more than a few characters",
+            next_step="add different rows, or give a separate test file",
+        )
+
+
+def _rows(units: Sequence[Unit], rng: random.Random) -> tuple[Example, ...]:
+    rows = [example for unit in units for example in unit]
+    rng.shuffle(rows)
+    return tuple(rows)

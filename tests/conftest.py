@@ -1,0 +1,133 @@
+"""What all tests share: a home of their own, a tiny real model, and optional data beside the repository."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+CHATML = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+_SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+_WORDS = (
+    "what where when which is are the a of to in on and colour weather capital France Paris blue red green answer "
+    "question translate word cat dog house river city number one two three four five please tell me about it system "
+    "user assistant short long reply with only label positive negative neutral review text summary first last"
+).split()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_test_sees_the_users_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Also while fixtures of a wider scope than a test are made."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FITTING_ROOM_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.delenv("FITTING_ROOM_MODEL", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def prepared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of the tests marked slow: the embedded model is prepared there once. FITTING_ROOM_TEST_HOME keeps it."""
+    kept = os.environ.get("FITTING_ROOM_TEST_HOME")
+    return Path(kept).expanduser().resolve() if kept else tmp_path_factory.mktemp("prepared-home")
+
+
+@pytest.fixture(autouse=True)
+def fitting_room_home(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A fresh home for each test; the shared one for tests marked slow."""
+    slow = request.node.get_closest_marker("slow") is not None
+    home: Path = request.getfixturevalue("prepared_home") if slow else tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("FITTING_ROOM_HOME", str(home))
+    return home
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Compute the tiny model on one core, here and in processes that are started: threads cost it more than they help,
+    above all where other work shares the machine."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of data beside the repository."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("../shared/data is not there")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a random two-layer Llama with a small tokenizer of its own; its padding is not its end of turn."""
+    return _save_tiny_model(tmp_path_factory.mktemp("models") / "tiny", pad="<|endoftext|>")
+
+
+@pytest.fixture(scope="session")
+def tiny_model_padded_with_stop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, but its padding token is its end-of-turn token: the trap that makes tuned models never stop."""
+    return _save_tiny_model(tmp_path_factory.mktemp("models") / "tiny-pad-is-stop", pad="<|im_end|>")
+
+
+def _save_tiny_model(folder: Path, *, pad: str) -> Path:
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    tokenizer = tiny_tokenizer(pad)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=1024,
+        initializer_range=0.15,  # wide, so that its greedy answers differ from prompt to prompt
+        bos_token_id=tokenizer.convert_tokens_to_ids("<|im_start|>"),
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def tiny_tokenizer(pad: str) -> Any:
+    """A byte-level BPE tokenizer of 600 tokens with ChatML's marks and template, trained on made-up sentences."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    draw = random.Random(0)
+    sentences = [" ".join(draw.choices(_WORDS, k=8)) for _ in range(300)]
+    letters = ["".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=4)) for _ in range(2000)]
+    core = Tokenizer(models.BPE())
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=600, special_tokens=_SPECIAL, initial_alphabet=sorted(alphabet), show_progress=False
+    )
+    core.train_from_iterator([*sentences, *letters], trainer)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=core, eos_token="<|im_end|>", pad_token=pad, extra_special_tokens=_SPECIAL
+    )
+    tokenizer.chat_template = CHATML
+    return tokenizer

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import math
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dataset_tools.errors import UsageError
+from training.recipe import Recipe, default_learning_rate, derive_recipe, describe, to_dict
+
+PLAIN: dict[str, Any] = {"hidden_size": 576, "context": 2048, "has_accelerator": False}
+
+
+def test_few_rows_are_seen_often_in_small_batches_and_many_rarely() -> None:
+    recipes = [derive_recipe("m", [50] * rows, **PLAIN) for rows in (20, 99, 100, 499, 500, 1999, 2000, 50_000)]
+    assert [recipe.epochs for recipe in recipes] == [6.0, 6.0, 4.0, 4.0, 3.0, 3.0, 2.0, 2.0]
+    assert [recipe.batch_size for recipe in recipes] == [8] * 4 + [16] * 4
+
+
+def test_no_row_is_cut_where_the_context_allows() -> None:
+    assert derive_recipe("m", [10, 700, 30], **PLAIN).max_length == 700
+    assert derive_recipe("m", [10, 7000, 30], **PLAIN).max_length == 2048
+
+
+@pytest.mark.parametrize("longest", [1, 100, 700, 4096, 100_000])
+@pytest.mark.parametrize("accelerator", [False, True])
+def test_the_batch_is_computed_in_equal_parts_that_fit_at_once(longest: int, accelerator: bool) -> None:
+    recipe = derive_recipe("m", [longest] * 600, hidden_size=576, context=10**6, has_accelerator=accelerator)
+    assert recipe.batch_size % recipe.micro_batch_size == 0
+    at_once = 16_384 if accelerator else 4_096
+    assert recipe.micro_batch_size == 1 or recipe.micro_batch_size * longest <= at_once
+
+
+def test_the_learning_rate_falls_with_width_and_rises_with_the_batch() -> None:
+    # tinker-cookbook's rule by hand: 1.5 * 5e-4 * (2000 / 2000) ** 0.781 * sqrt(128 / 128)
+    assert default_learning_rate(2000, 128) == pytest.approx(7.5e-4)
+    assert default_learning_rate(4000, 128) == pytest.approx(7.5e-4 * 0.5**0.781)
+    assert default_learning_rate(2000, 8) == pytest.approx(7.5e-4 / 4)
+
+
+def test_an_empty_dataset_still_gives_a_recipe() -> None:
+    assert derive_recipe("m", [], **PLAIN).max_length == 1
+
+
+def test_without_a_budget_nothing_is_fitted() -> None:
+    recipe = Recipe("m")
+    assert recipe.fitted(seconds_per_token=1.0, lengths=[10] * 50) is recipe
+
+
+@pytest.mark.parametrize("budget", [1.0, 30.0, 300.0, 3000.0, 1e6])
+def test_the_fitted_steps_keep_to_the_budget_and_to_the_passes(budget: float) -> None:
+    lengths = [100] * 200
+    recipe = Recipe("m", batch_size=16, micro_batch_size=8, epochs=3, max_seconds=budget)
+    fitted = recipe.fitted(seconds_per_token=0.001, lengths=lengths)
+    assert fitted.max_steps is not None and fitted.max_steps >= 1
+    rows = fitted.max_steps * fitted.batch_size
+    assert rows <= max(3 * len(lengths) + fitted.batch_size, fitted.batch_size)
+    assert rows * 100 * 0.001 <= max(budget, 4 * 100 * 0.001)  # at least one smallest batch is taken
+    assert fitted.batch_size % fitted.micro_batch_size == 0
+
+
+def test_a_short_budget_gets_more_and_smaller_steps_at_a_lower_rate() -> None:
+    recipe = Recipe("m", batch_size=16, micro_batch_size=16, max_seconds=30.0)
+    fitted = recipe.fitted(seconds_per_token=0.001, lengths=[100] * 1000)
+    assert fitted.batch_size == 4
+    assert fitted.learning_rate == pytest.approx(recipe.learning_rate / 2)  # the square root of 4 / 16
+    plenty = replace(recipe, max_seconds=1e6).fitted(seconds_per_token=0.001, lengths=[100] * 1000)
+    assert (plenty.batch_size, plenty.learning_rate) == (16, recipe.learning_rate)
+    assert plenty.max_steps == math.ceil(1000 * recipe.epochs / 16)
+
+
+def test_an_odd_batch_is_still_computed_in_equal_parts() -> None:
+    fitted = Recipe("m", batch_size=6, micro_batch_size=2, max_seconds=0.001)
+    fitted = fitted.fitted(seconds_per_token=1.0, lengths=[100] * 50)
+    assert fitted.batch_size % fitted.micro_batch_size == 0
+
+
+def test_a_saved_recipe_is_read_back_as_it_was(tmp_path: Path) -> None:
+    recipe = Recipe(
+        "org/model", learning_rate=1.5e-5, max_steps=7, max_seconds=2.5, gradient_checkpointing=True, seed=9
+    )
+    recipe.save(tmp_path / "recipe.yaml")
+    assert Recipe.load(tmp_path / "recipe.yaml") == recipe
+    assert set(to_dict(recipe)) == {field.name for field in fields(Recipe)}
+
+
+def test_a_rate_as_people_write_it_is_a_number(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("model: m\nlearning_rate: 3e-4\n")  # YAML 1.1 reads this as text
+    assert Recipe.load(tmp_path / "recipe.yaml").learning_rate == 3e-4
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("model: m\nlearning_rat: 0.1\n", "learning_rat"),
+        ("- model\n", "no mapping"),
+        ("just text", "no mapping"),
+        ("", "no mapping"),
+        ("model: [unclosed\n", "cannot be read"),
+        ("learning_rate: 0.1\n", "names no model"),
+        ("model: m\nbatch_size: eight\n", "batch_size"),
+        ("model: m\nbatch_size: 2.5\n", "batch_size"),
+        ("model: m\nlearning_rate: fast\n", "learning_rate"),
+        ("model: m\nlearning_rate: .nan\n", "learning_rate"),
+        ("model: m\nepochs: .inf\n", "epochs"),
+        ("model: m\nrank: true\n", "rank"),
+        ("model: 7\n", "model"),
+        ("model: m\ngradient_checkpointing: 1\n", "gradient_checkpointing"),
+        ("model: m\nseed: null\n", "seed"),
+    ],
+)
+def test_a_recipe_that_makes_no_sense_is_refused_by_name(tmp_path: Path, text: str, named: str) -> None:
+    (tmp_path / "recipe.yaml").write_text(text)
+    with pytest.raises(UsageError, match=named):
+        Recipe.load(tmp_path / "recipe.yaml")
+
+
+def test_a_recipe_that_is_not_there_or_not_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"none\.yaml"):
+        Recipe.load(tmp_path / "none.yaml")
+    (tmp_path / "bytes.yaml").write_bytes(b"model: \xff\xfe\x00")
+    with pytest.raises(UsageError, match=r"bytes\.yaml"):
+        Recipe.load(tmp_path / "bytes.yaml")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        *({name: 0} for name in ("learning_rate", "batch_size", "micro_batch_size", "epochs", "max_length", "rank")),
+        {"alpha": -1},
+        {"max_steps": 0},
+        {"max_seconds": 0.0},
+        {"max_seconds": -5.0},
+        {"dropout": 1.0},
+        {"warmup": -0.1},
+        {"max_gradient_norm": -1.0},
+        {"evaluations": 0},
+        {"batch_size": 8, "micro_batch_size": 16},
+        {"batch_size": 8, "micro_batch_size": 3},
+        {"method": "full"},
+    ],
+    ids=str,
+)
+def test_a_value_that_cannot_train_is_refused(bad: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        Recipe("m", **bad)
+
+
+def test_the_description_names_what_bounds_the_run() -> None:
+    assert "3 passes" in describe(Recipe("m", epochs=3.0), 50)
+    timed = describe(Recipe("m", max_steps=12, max_seconds=90.0), 50)
+    assert "12 steps" in timed and "within 90 s" in timed and "50 rows" in timed

@@ -1,0 +1,1 @@
+"""Models: what is embedded, and the one place that loads any."""

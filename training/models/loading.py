@@ -1,0 +1,250 @@
+"""The only place of the product that loads a model: the base, its 4-bit form, an adapter, the embedder.
+
+Everything is loaded with ``trust_remote_code=False`` and from safetensors; a folder with a pickle in place of an
+adapter is refused, because peft would fall back to it (peft has no switch against that).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dataset_tools.errors import ModelError
+from training.models import embedded
+
+_HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?", re.ASCII)
+_PICKLES = {".bin", ".pt", ".pth", ".pkl", ".ckpt"}
+_ADAPTER = {"adapter_config.json", "adapter_model.safetensors"}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the models run on: a torch device name and the dtype that is fast there."""
+
+    device: str
+    dtype: str
+
+    @property
+    def has_accelerator(self) -> bool:
+        """Whether there is a GPU."""
+        return self.device != "cpu"
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A causal language model with its tokenizer, ready to answer (evaluation mode)."""
+
+    model: Any
+    tokenizer: Any
+    name: str
+
+    @property
+    def context(self) -> int:
+        """Tokens that fit the model."""
+        return int(getattr(self.model.config, "max_position_embeddings", 2048))
+
+
+def machine() -> Machine:
+    """Look at the hardware: CUDA with bfloat16, else the CPU with bfloat16 where it has instructions for it."""
+    import torch
+
+    if torch.cuda.is_available():
+        return Machine("cuda", "bfloat16" if torch.cuda.is_bf16_supported() else "float16")
+    fast = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return Machine("cpu", "bfloat16" if fast else "float32")
+
+
+def default_model() -> str:
+    """``FITTING_ROOM_MODEL``, or the embedded model."""
+    return os.environ.get("FITTING_ROOM_MODEL") or embedded.NAME
+
+
+def locate(name: str) -> str:
+    """A model's name as the user gave it -> a folder, or an id for the hub.
+
+    Raises:
+        ModelError: neither a folder that holds a model, nor a well-formed hub id.
+    """
+    if name == embedded.NAME:
+        return str(embedded.language_model())
+    folder = Path(os.path.expanduser(name))  # unlike Path.expanduser and Path.is_dir, these never raise
+    if name and os.path.isdir(folder):
+        if not (folder / "config.json").is_file():
+            raise ModelError(
+                "This folder holds no model.",
+                where=str(folder),
+                found=", ".join(sorted(path.name for path in folder.iterdir())[:6]) or "an empty folder",
+                expected="config.json, a tokenizer and *.safetensors, as save_pretrained writes them",
+                next_step="Give the folder of a saved model, a hub id, or leave --model out for the embedded one.",
+            )
+        return str(folder.resolve())
+    if not _HUB_ID.fullmatch(name):
+        raise ModelError(
+            "This is neither a folder nor a model id.",
+            found=repr(name),
+            expected="a folder that exists, or an id such as 'org/model'",
+            next_step="Check the path, or leave --model out for the embedded model.",
+        )
+    return name
+
+
+def _from_pretrained(load: Any, name: str, **options: Any) -> Any:
+    """Call a library's loader with the product's safety settings, and say plainly why a model cannot be had."""
+    where = locate(name)
+    try:
+        return load(where, trust_remote_code=False, **options)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(
+            f"The model {name!r} cannot be loaded.",
+            where=where,
+            found=str(error).strip().splitlines()[0][:300],
+            expected="a model with safetensors weights and a tokenizer, on this machine or reachable on the hub",
+            next_step="Check the id and the network, give a local folder, or leave --model out for the embedded model.",
+        ) from error
+
+
+def load_tokenizer(name: str) -> Any:
+    """The tokenizer of a model, with a padding token that is not its end-of-turn token where it has another.
+
+    Padding with the end-of-turn token invites the trap that a collator masks both away, so that stopping is never
+    trained.
+
+    Raises:
+        ModelError: it cannot be had, or it has no chat template.
+    """
+    from transformers import AutoTokenizer
+
+    tokenizer = _from_pretrained(AutoTokenizer.from_pretrained, name)
+    if not tokenizer.chat_template:
+        raise ModelError(
+            f"The model {name!r} has no chat template, so it is no instruction model.",
+            expected="a tokenizer with a chat template",
+            next_step="Choose the '-Instruct' or '-it' form of the model.",
+        )
+    if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
+        tokenizer.pad_token = tokenizer.unk_token or tokenizer.eos_token
+    return tokenizer
+
+
+def load_config(name: str) -> Any:
+    """A model's configuration, without its weights.
+
+    Raises:
+        ModelError: it cannot be had.
+    """
+    from transformers import AutoConfig
+
+    return _from_pretrained(AutoConfig.from_pretrained, name)
+
+
+def load_model(name: str, *, dtype: str | None = None, four_bit: bool = False, tokenizer: Any = None) -> LoadedModel:
+    """Load a base model for this machine.
+
+    Args:
+        name: The embedded model's name, a folder, or a hub id.
+        dtype: "float32", "bfloat16" or "float16"; None takes what is fast here.
+        four_bit: Quantise the linear layers to NF4 with double quantisation, as QLoRA trains on.
+        tokenizer: One that is loaded already.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    here = machine()
+    options: dict[str, Any] = {
+        "dtype": getattr(torch, dtype or here.dtype),
+        "use_safetensors": True,
+        "device_map": {"": here.device},
+    }
+    if four_bit:
+        options["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=options["dtype"],
+        )
+    tokenizer = tokenizer or load_tokenizer(name)
+    model = _from_pretrained(AutoModelForCausalLM.from_pretrained, name, **options)
+    if four_bit:
+        _keep_weights_trainable(model)
+    model.config.pad_token_id = tokenizer.pad_token_id
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    return LoadedModel(model.eval(), tokenizer, name)
+
+
+def _keep_weights_trainable(model: Any) -> None:
+    """Keep bitsandbytes (0.50) from repacking 4-bit weights for CPU inference.
+
+    In evaluation mode, on a CPU with AVX512-BF16, it repacks them for a kernel that has no backward pass, for good:
+    after the first validation of a training run the adapters below would get no gradient, without a word.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+
+
+def load_tuned(name: str, adapter: Path, *, dtype: str | None = None, tokenizer: Any = None) -> LoadedModel:
+    """The base's 4-bit weights with an adapter on top, as they were trained together.
+
+    The NF4 weights are unpacked once into `dtype`: the same numbers as the 4-bit model computes with, several times
+    faster to answer with on a CPU, where bitsandbytes unpacks them anew at every step.
+
+    Raises:
+        ModelError: the folder is no adapter in safetensors, or belongs to another base.
+    """
+    from peft import PeftModel
+
+    check_adapter(adapter)
+    base = load_model(name, dtype=dtype, four_bit=True, tokenizer=tokenizer)
+    base.model.dequantize()
+    try:
+        model = PeftModel.from_pretrained(base.model, str(adapter), is_trainable=False)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelError(
+            "The adapter does not fit this base model.",
+            where=str(adapter),
+            found=str(error).strip().splitlines()[0][:300],
+            expected=f"an adapter trained on {name!r}",
+            next_step="Choose the base that the adapter's recipe.yaml names.",
+        ) from error
+    return LoadedModel(model.eval(), base.tokenizer, name)
+
+
+def check_adapter(folder: Path) -> None:
+    """Refuse a folder that is no safetensors adapter, or that holds a pickle.
+
+    Raises:
+        ModelError: with what was found.
+    """
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    pickles = [name for name in names if Path(name).suffix in _PICKLES]
+    if pickles or not set(names) >= _ADAPTER:
+        raise ModelError(
+            "This folder is not an adapter that can be loaded safely.",
+            where=str(folder),
+            found=f"pickled files: {', '.join(pickles)}" if pickles else ", ".join(names[:6]) or "nothing",
+            expected="adapter_config.json and adapter_model.safetensors, and no pickled weights",
+            next_step="Save the adapter again with safetensors.",
+        )
+
+
+def load_embedder() -> Any:
+    """The sentence embedder (all-MiniLM-L6-v2; 384 numbers a text, unit length), on this machine's device."""
+    from sentence_transformers import SentenceTransformer
+
+    folder = embedded.embedder()
+    return SentenceTransformer(str(folder), device=machine().device, trust_remote_code=False, local_files_only=True)
+
+
+def read_gguf(file: Path) -> tuple[Any, Any]:
+    """A GGUF file -> (model in bfloat16 with its weights unpacked, tokenizer)."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    folder, options = str(file.parent), {"gguf_file": file.name, "trust_remote_code": False}
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True), **options
+    )
+    return model, AutoTokenizer.from_pretrained(folder, **options)

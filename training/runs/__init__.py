@@ -1,0 +1,1 @@
+"""Runs: a detached process that owns its folder, and those who start, watch and stop it."""

@@ -30,8 +30,8 @@ from dataset_tools.writing import write_jsonl, write_text_atomically
 from training.home import home
 from training.models.loading import default_model, load_config, load_model, load_tokenizer, load_tuned, machine
 from training.planning import plan_rows
-from training.runs.folder import RunFolder
-from training.runs.supervisor import launch, start_training, watch
+from training.runs.folder import ENDED, RunFolder
+from training.runs.supervisor import is_alive, launch, start_training, watch
 
 OnEvent = Callable[[dict[str, Any]], None]
 # Rows of the probe that the budget sizes the test set from; an answer is cut at a quarter over the longest wanted.
@@ -51,11 +51,13 @@ def folder_for(request: ComparisonRequest, folder: Path | None = None) -> RunFol
     """The folder of this request: the one given, or one named after its data and its fingerprint.
 
     Raises:
-        UsageError: the folder holds something else.
+        UsageError: the folder holds something else, or is no folder.
     """
     path = folder or comparisons_folder() / f"{request.data.resolve().parent.name}-{request.fingerprint()}"
     asked = path / "request.json"
-    if asked.exists() and json.loads(asked.read_text("utf-8")).get("fingerprint") != request.fingerprint():
+    if path.exists() and not path.is_dir():
+        raise UsageError("This is a file, not a folder.", where=str(path), next_step="Choose a folder with --out.")
+    if asked.exists() and _fingerprint_in(asked) != request.fingerprint():
         raise UsageError(
             "This folder holds another comparison.",
             where=str(path),
@@ -64,6 +66,15 @@ def folder_for(request: ComparisonRequest, folder: Path | None = None) -> RunFol
     if not asked.exists() and path.is_dir() and any(path.iterdir()):
         raise UsageError("This folder holds other files.", where=str(path), next_step="Choose an empty one with --out.")
     return RunFolder(path)
+
+
+def _fingerprint_in(file: Path) -> str | None:
+    """The fingerprint that a request.json holds; None where it is none of ours."""
+    try:
+        kept = json.loads(file.read_text("utf-8"))
+    except ValueError:
+        return None
+    return kept.get("fingerprint") if isinstance(kept, dict) else None
 
 
 def start_comparison(request: ComparisonRequest, folder: Path | None = None) -> RunFolder:
@@ -79,10 +90,17 @@ def run_comparison(
     """Run the comparison in this process; the content of its result.json.
 
     Raises:
-        FittingRoomError: the data, the documents, the model or the run has errors.
+        FittingRoomError: the data, the documents, the model or the run has errors; or it is running already.
         StoppedError: somebody asked it to stop.
     """
-    run = _open(request, folder)
+    return carry_out(request, _open(request, folder), on_event=on_event)
+
+
+def carry_out(request: ComparisonRequest, run: RunFolder, *, on_event: OnEvent | None = None) -> dict[str, Any]:
+    """Run the comparison in a folder that was opened for it: the worker's part of `start_comparison`.
+
+    It heeds a request to stop that was made since. Raises as `run_comparison` does.
+    """
     try:
         result = _Comparison(request, run, on_event).run()
     except StoppedError:
@@ -101,6 +119,12 @@ def run_comparison(
 
 def _open(request: ComparisonRequest, folder: Path | None) -> RunFolder:
     run = folder_for(request, folder)
+    if is_alive(run.path) and run.status()["state"] not in ENDED:
+        raise RunError(
+            "This comparison is running already.",
+            where=str(run.path),
+            next_step="Wait for it, or stop it first; its progress is in events.jsonl.",
+        )
     (run.path / "arms").mkdir(parents=True, exist_ok=True)
     asked = {"fingerprint": request.fingerprint(), **request.to_dict()}
     write_text_atomically(run.path / "request.json", json.dumps(asked, indent=2) + "\n")
@@ -141,7 +165,7 @@ class _Comparison:
                 "rows_read": rows,
                 "seconds": round(time.time() - began, 1),
                 "budget_minutes": minutes,
-                "left_out": self.left_out,
+                "left_out": self._left_out(),
                 "removed_passages": self.tools.removed_passages,
                 "folder": str(self.run_folder.path),
             },
@@ -153,6 +177,10 @@ class _Comparison:
         self.tell("verdict", kind=verdict.kind, sentence=verdict.sentence)
         self.tell("done")
         return result
+
+    def _left_out(self) -> list[str]:
+        removed = self.tools.removed_passages
+        return [*self.left_out, *([f"{removed} passages that quote test rows with their answers"] if removed else [])]
 
     def tell(self, event: str, **values: Any) -> None:
         """Log an event, pass it on, and heed a request to stop."""
@@ -180,13 +208,14 @@ class _Comparison:
 
     def _tools(self, task: Task) -> Tools:
         accelerated = machine().has_accelerator
+        context = min(load_config(self.model).max_position_embeddings, 8192 if accelerated else 2048)
         return Tools(
             task=task,
             tokenizer=load_tokenizer(self.model),
-            context=min(load_config(self.model).max_position_embeddings, 8192 if accelerated else 2048),
+            context=context,
             documents=self.documents,
             passages=(3, 300) if accelerated else (2, 200),
-            demonstrations=(8, 4000) if accelerated else (6, 1200),
+            demonstrations=(8, min(4000, context * 3 // 5)) if accelerated else (6, min(1200, context * 3 // 5)),
         )
 
     def _choose_arms(self) -> tuple[list[Approach], dict[str, str]]:
@@ -200,6 +229,13 @@ class _Comparison:
                 self.tell("arm", arm=approach.name, state="skipped", reason=reasons[approach.name])
             else:
                 arms.append(approach())
+        if not arms:
+            raise UsageError(
+                "None of these approaches can be run.",
+                found="; ".join(f"{name}: {reason}" for name, reason in reasons.items()),
+                expected="at least one approach that needs nothing more than the examples, such as zero-shot",
+                next_step="Give --docs, or name other approaches with --arms.",
+            )
         return arms, reasons
 
     def _run_arms(self, arms: Sequence[Approach], reasons: dict[str, str]) -> list[ArmResult]:
@@ -239,9 +275,7 @@ class _Comparison:
             affordable = self.budget.affordable_rows(arms, seconds_per_row=self._probe(base))
             rows = None if self.request.limit else affordable  # a number that was asked for is kept to
         if rows is not None and rows < len(task.test):
-            self.left_out.append(
-                f"{len(task.test) - rows} of {len(task.test)} test rows, to keep to {self.budget.minutes:g} minutes"
-            )
+            self.left_out.append(f"{len(task.test) - rows} of {len(task.test)} test rows, to keep to the time budget")
             self.tools.task = task.limited(rows)
         write_text_atomically(plan, json.dumps({"test_rows": len(self.tools.task.test)}) + "\n")
         self.tell("test rows", total=len(self.tools.task.test))

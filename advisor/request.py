@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import xxhash
 from advisor.approaches import ARM_TITLES
 from advisor.metrics import metric_for, metric_named
 from dataset_tools.errors import UsageError
+from training.models.loading import default_model
 
 # Raised when what arms do changes, so that finished arms of an older version are not taken for today's.
 _VERSION = 1
@@ -46,6 +48,10 @@ class ComparisonRequest:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if self.arms is not None and not self.arms:
+            raise UsageError(
+                "No approach was named.", expected=", ".join(ARM_TITLES), next_step="Leave --arms out for all."
+            )
         unknown = [arm for arm in self.arms or () if arm not in ARM_TITLES]
         if unknown:
             raise UsageError(
@@ -55,8 +61,14 @@ class ComparisonRequest:
                 next_step="Take one or more of these, separated by commas.",
             )
         for name, value in (("limit", self.limit), ("budget", self.budget_minutes)):
-            if value is not None and value <= 0:
-                raise UsageError(f"The {name} must be above 0.", found=str(value))
+            if value is not None and not 0 < value < math.inf:  # NaN is not either
+                raise UsageError(
+                    f"The {name} must be a number above 0.",
+                    where=f"--{name}",
+                    found=str(value),
+                    expected="a number above 0",
+                    next_step=f"Leave --{name} out to have it chosen.",
+                )
         if self.task_type:
             metric_for(self.task_type)
         if self.metric:
@@ -64,10 +76,19 @@ class ComparisonRequest:
         for path in (self.data, self.test, self.documents):
             if path is not None and not path.exists():
                 raise UsageError("There is nothing at this path.", where=str(path), next_step="Check the path.")
+        for path in (self.data, self.test):
+            if path is not None and path.is_dir():
+                raise UsageError(
+                    "This is a folder, not a file.",
+                    where=str(path),
+                    expected="one file with rows",
+                    next_step="Name the file inside the folder.",
+                )
 
     def fingerprint(self) -> str:
         """Changes with the request, and with the content of every file it names."""
-        digest = xxhash.xxh3_128(json.dumps([_VERSION, self.to_dict()], sort_keys=True).encode())
+        asked = {**self.to_dict(), "model": self.model or default_model()}  # the default is not always the same
+        digest = xxhash.xxh3_128(json.dumps([_VERSION, asked], sort_keys=True).encode())
         for path in (self.data, self.test, self.documents):
             for file in sorted(path.rglob("*")) if path and path.is_dir() else [path]:
                 if file and file.is_file():

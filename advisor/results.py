@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from advisor.approaches import APPROACHES, ARM_TITLES
@@ -23,7 +24,7 @@ def baseline_scores(task: Task) -> BaselineScores:
 
 
 def judge(task: Task, results: Sequence[ArmResult]) -> Verdict:
-    """The verdict on these arms.
+    """The verdict on these arms; it says so where fine-tuning was cut short before it had seen all rows once.
 
     Raises:
         DataError: no arm was run.
@@ -32,7 +33,13 @@ def judge(task: Task, results: Sequence[ArmResult]) -> Verdict:
         raise DataError("No approach could be run, so there is nothing to compare.")
     order = {approach.name: rank for rank, approach in enumerate(APPROACHES)}
     arms = [ArmScores(result.name, result.title, result.scores, order[result.name]) for result in results]
-    return decide(arms, baseline=baseline_scores(task))
+    verdict = decide(arms, baseline=baseline_scores(task))
+    cut_short = [result for result in results if result.training and result.training["passes"] < 1]
+    if not cut_short:
+        return verdict
+    seen = " and ".join(f"{100 * (r.training or {})['passes']:.0f}% ({r.title})" for r in cut_short)
+    condition = f" But in the time budget, training saw only part of the rows: {seen}. More minutes may change this."
+    return replace(verdict, sentence=verdict.sentence + condition)
 
 
 def to_result(

@@ -18,17 +18,17 @@ def main() -> int:
     from training.quiet import quiet_libraries
 
     quiet_libraries()
-    from advisor.comparison import run_comparison
+    from advisor.comparison import carry_out
     from advisor.request import ComparisonRequest
 
     folder = Path(sys.argv[1])
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # take a training run along
     try:
         request = ComparisonRequest.from_dict(json.loads((folder / "request.json").read_text("utf-8")))
-        run_comparison(request, folder=folder)
+        carry_out(request, RunFolder(folder))
     except KeyboardInterrupt:
         return 130
-    except FittingRoomError as error:  # run_comparison has written it down
+    except FittingRoomError as error:  # carry_out has written it down
         return error.exit_code
     except Exception as error:  # the edge of the process: whatever it was, the run must not look alive
         traceback.print_exc()

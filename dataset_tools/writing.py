@@ -97,7 +97,7 @@ def _disk_full_named(path: Path) -> Iterator[None]:
         if error.errno not in _NO_SPACE:
             raise
         raise DiskFullError(
-            "there is no space left to write this file",
+            "the disk is full: there is no space left to write this file",
             where=str(path),
             expected="free space on that disk",
             next_step="free some space or choose another folder, then run the same command again",

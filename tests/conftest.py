@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,11 @@ CHATML = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 _SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-_WORDS = (
+_WORDS_TEXT = (
     "what where when which is are the a of to in on and colour weather capital France Paris blue red green answer "
     "question translate word cat dog house river city number one two three four five please tell me about it system "
     "user assistant short long reply with only label positive negative neutral review text summary first last"
-).split()
+)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -33,10 +34,13 @@ def _no_test_sees_the_users_home(tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 @pytest.fixture(scope="session")
-def prepared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def prepared_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The home of the tests marked slow: the embedded model is prepared there once. FITTING_ROOM_TEST_HOME keeps it."""
     kept = os.environ.get("FITTING_ROOM_TEST_HOME")
-    return Path(kept).expanduser().resolve() if kept else tmp_path_factory.mktemp("prepared-home")
+    home = Path(kept).expanduser().resolve() if kept else tmp_path_factory.mktemp("prepared-home")
+    yield home
+    if not kept:
+        shutil.rmtree(home, ignore_errors=True)  # pytest would keep those of the last runs, at 300 MB each
 
 
 @pytest.fixture(autouse=True)
@@ -115,8 +119,8 @@ def tiny_tokenizer(pad: str) -> Any:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
-    draw = random.Random(0)
-    sentences = [" ".join(draw.choices(_WORDS, k=8)) for _ in range(300)]
+    draw, words = random.Random(0), _WORDS_TEXT.split()
+    sentences = [" ".join(draw.choices(words, k=8)) for _ in range(300)]
     letters = ["".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=4)) for _ in range(2000)]
     core = Tokenizer(models.BPE())
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

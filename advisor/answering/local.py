@@ -54,7 +54,11 @@ class LocalAnswerer:
             for batch in self._batches(rows, prefix, max_new_tokens):
                 suffixes = [rows[index][prefix:] for index in batch]
                 tick = _ticker(progress, done, len(rows))
-                outputs = self._generate(suffixes, prefix, cache, max_new_tokens, tick)
+                if self._can_share:
+                    outputs = self._generate(suffixes, prefix, cache, max_new_tokens, tick)
+                else:
+                    outputs = self._generate_plainly(suffixes, max_new_tokens)
+                tick(len(batch))
                 for index, tokens in zip(batch, outputs, strict=True):
                     answers[index] = self._to_answer(tokens, len(rows[index]))
                 done += len(batch)
@@ -112,6 +116,25 @@ class LocalAnswerer:
             mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=-1)
             chosen = self._step(chosen[:, None], mask, positions, state, shared)
         return outputs
+
+    def _generate_plainly(self, rows: list[list[int]], max_new_tokens: int) -> list[list[int]]:
+        """The same by the library's own loop: slower, but right for every kind of attention and cache."""
+        ids, mask = self._pad_left(rows)
+        output = self.model.generate(
+            input_ids=ids,
+            attention_mask=mask,
+            max_new_tokens=max_new_tokens,
+            do_sample=False,
+            repetition_penalty=1.0,  # the model's own settings may hold one
+            eos_token_id=sorted(self._stops),
+            pad_token_id=self.tokenizer.pad_token_id,
+        )
+        answers: list[list[int]] = output[:, ids.shape[1] :].tolist()
+        return [self._until_stop(answer) for answer in answers]
+
+    def _until_stop(self, tokens: list[int]) -> list[int]:
+        """Tokens up to the first that ends the answer, which is kept; behind it there is only padding."""
+        return tokens[: next((at + 1 for at, token in enumerate(tokens) if token in self._stops), len(tokens))]
 
     def _read(
         self, suffixes: list[list[int]], prefix: int, shared: Any, *, room: int, tick: Callable[[int], None]
@@ -180,15 +203,27 @@ def _groups(rows: list[list[int]], tokens: int) -> list[list[list[int]]]:
 
 
 def share_prefixes(model: Any) -> bool:
-    """Switch a model to shared-prefix attention. False for one with sliding windows, which would see too far."""
+    """Switch a model to shared-prefix attention, if it is of the kind that this serves.
+
+    False, and nothing is switched, where a layer is more than full attention (a sliding window would see too far, a
+    state space has no keys to share), where it attends in a way of its own (soft caps and sinks take "eager"), or
+    where a trial shows that the architecture does not pass the prefix on.
+    """
     from transformers import DynamicCache
+    from transformers.cache_utils import DynamicLayer
 
     from advisor.answering import shared_prefix
 
-    if any(layer.is_sliding for layer in DynamicCache(config=model.config).layers):
+    if any(type(layer) is not DynamicLayer for layer in DynamicCache(config=model.config).layers):
+        return False
+    before = model.config._attn_implementation
+    if before not in ("sdpa", shared_prefix.NAME):
         return False
     model.set_attn_implementation(shared_prefix.NAME)
-    return True
+    if before == shared_prefix.NAME or shared_prefix.is_honoured(model):
+        return True
+    model.set_attn_implementation(before)
+    return False
 
 
 def stop_tokens(loaded: LoadedModel) -> set[int]:

@@ -6,10 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
-from advisor.retrieval import Document, PassageIndex
+from advisor.retrieval import Document, Passage, PassageIndex
 from advisor.retrieval.index import cut
 from advisor.task import Task
 from dataset_tools.errors import DocumentsError
@@ -49,17 +50,26 @@ class Tools:
     @cached_property
     def index(self) -> PassageIndex:
         """The passages of the documents, without any that quotes a test row. Made once, shared by the arms."""
-        passages = cut(self.documents, self.tokenizer, tokens=self.passages[1])
-        clean = [passage for passage in passages if not self.task.guard.quotes_test(passage.text)]
-        self.removed_passages = len(passages) - len(clean)
+        cuts = [cut([document], self.tokenizer, tokens=self.passages[1]) for document in self.documents]
+        clean = [passage for passages in cuts for passage in self._without_quotes(passages)]
+        total = sum(len(passages) for passages in cuts)
+        self.removed_passages = total - len(clean)
         if not clean:
             raise DocumentsError(
                 "No passage is left to retrieve from.",
-                found=f"all {len(passages)} passages quote test rows with their answers",
+                found=f"all {total} passages quote test rows with their answers",
                 expected="documents that explain, not the test set itself",
                 next_step="Give other documents with --docs.",
             )
         return PassageIndex(clean)
+
+    def _without_quotes(self, passages: Sequence[Passage]) -> list[Passage]:
+        """The passages of a document that hold no test row, nor half of one that goes on in the next passage."""
+        quoting = {number for number, passage in enumerate(passages) if self.task.guard.quotes_test(passage.text)}
+        for number, (one, two) in enumerate(pairwise(passages)):
+            if not quoting & {number, number + 1} and self.task.guard.quotes_test(f"{one.text} {two.text}"):
+                quoting |= {number, number + 1}
+        return [passage for number, passage in enumerate(passages) if number not in quoting]
 
     def tokens_of(self, messages: Sequence[Message]) -> int:
         """Tokens of a prompt."""

@@ -42,6 +42,10 @@ class _FewShot(Approach):
             chosen.append(index)
         return chosen
 
+    def fits(self, prompt: tuple[Message, ...]) -> bool:
+        """Whether the prompt leaves room for the longest answer in the model's context."""
+        return self.tools.tokens_of(prompt) <= self.tools.context - self.tools.longest_answer
+
 
 class FewShotNearest(_FewShot):
     """The rows whose questions are nearest (KATE, arxiv.org/abs/2101.06804), the nearest last."""
@@ -56,7 +60,9 @@ class FewShotNearest(_FewShot):
         prompts = []
         for example, row in zip(examples, found.tolist(), strict=True):
             shown = [self.pool[index] for index in reversed(self.within_budget(row))]
-            prompts.append(with_demonstrations(example, shown))
+            # For a long question the farthest examples are left out.
+            cuts = (with_demonstrations(example, shown[count:]) for count in range(len(shown)))
+            prompts.append(next((prompt for prompt in cuts if self.fits(prompt)), example.prompt))
         return prompts
 
 
@@ -91,5 +97,9 @@ class FewShotFixed(_FewShot):
         return chosen
 
     def prompts(self, examples: Sequence[Example]) -> list[tuple[Message, ...]]:
-        """Prompts that all start with the same block."""
-        return [with_demonstrations(example, self.block) for example in examples]
+        """Prompts that all start with the same block; before a long question it is cut at its end."""
+        return [self._fitting(example) for example in examples]
+
+    def _fitting(self, example: Example) -> tuple[Message, ...]:
+        cuts = (with_demonstrations(example, self.block[:count]) for count in range(len(self.block), 0, -1))
+        return next((prompt for prompt in cuts if self.fits(prompt)), example.prompt)

@@ -14,6 +14,8 @@ _LEAD = "Use these passages from our documents to answer."
 
 def with_passages(example: Example, passages: Sequence[Passage]) -> tuple[Message, ...]:
     """The example's prompt with numbered passages before its last question, the best passage nearest to it."""
+    if not passages:
+        return example.prompt
     numbered = "\n\n".join(f"[{number}] {passage.whole}" for number, passage in enumerate(reversed(passages), 1))
     before, last = example.prompt[:-1], example.prompt[-1]
     return (*before, Message(last.role, f"{_LEAD}\n\n{numbered}\n\n{last.content}"))
@@ -39,7 +41,7 @@ class Retrieval(Approach):
     def _fitting(self, example: Example, passages: list[Passage]) -> tuple[Message, ...]:
         """Passages are left out, the worst first, where the prompt would pass the context; never the question."""
         room = self.tools.context - self.tools.longest_answer
-        for count in range(len(passages), 0, -1):
+        for count in range(len(passages), -1, -1):
             prompt = self._dressed(example, passages[:count])
             if self.tools.tokens_of(prompt) <= room:
                 return prompt

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataset_tools.errors import DataError, DocumentsError, UsageError
-from dataset_tools.reading import read_source
+from dataset_tools.errors import DocumentsError, UsageError
+from dataset_tools.reading import UnreadableError, read_source
+from dataset_tools.reading.encoding import decode
+from dataset_tools.reading.opening import read_bytes
 
 _TEXT, _PDF, _ROWS = {".md", ".markdown", ".txt", ".text", ".rst"}, {".pdf"}, {".jsonl", ".json", ".csv", ".tsv"}
 _TEXT_FIELDS, _TITLE_FIELDS = ("text", "content", "body", "passage"), ("title", "name", "id")
@@ -57,21 +59,19 @@ def _read(file: Path) -> list[Document]:
 
 
 def _read_text(file: Path) -> str:
-    data = file.read_bytes()
+    """The text in whatever encoding it is; nothing for an empty file."""
     try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        from charset_normalizer import from_bytes
-
-        guess = from_bytes(data).best()
-        if guess is None or b"\0" in data[:4096]:
-            raise DocumentsError(
-                "This document is not text.",
-                where=str(file),
-                found=str(error),
-                next_step="Remove it from the documents, or convert it to UTF-8 text.",
-            ) from error
-        return str(guess)
+        return decode(read_bytes(file), file).utf8.decode("utf-8")
+    except UnreadableError as error:
+        if error.check == "empty-file":
+            return ""
+        raise DocumentsError(
+            "This document is not text.",
+            where=str(file),
+            found=error.found,
+            expected="Markdown or plain text",
+            next_step="Remove it from the documents, or save it as UTF-8 text.",
+        ) from error
 
 
 def _read_pdf(file: Path) -> str:
@@ -85,6 +85,7 @@ def _read_pdf(file: Path) -> str:
             "This PDF cannot be read.",
             where=str(file),
             found=str(error)[:200],
+            expected="a PDF with text that is not locked",
             next_step="Remove it from the documents, or save it again without a password.",
         ) from error
 
@@ -92,8 +93,16 @@ def _read_pdf(file: Path) -> str:
 def _read_rows(file: Path) -> list[Document]:
     try:
         rows = [row.value for row in read_source(file).rows]
-    except DataError as error:
-        raise DocumentsError(error.what, where=str(file), found=error.found, next_step=error.next_step) from error
+    except UnreadableError as error:
+        if error.check == "empty-file":
+            return []
+        raise DocumentsError(
+            "These documents cannot be read as rows.",
+            where=str(file),
+            found=error.found,
+            expected="JSON lines, a JSON array or CSV, with a 'text' in each row",
+            next_step="Remove the file from the documents, or save it as UTF-8 JSON lines.",
+        ) from error
     documents = []
     for row in rows:
         fields = row if isinstance(row, dict) else {}

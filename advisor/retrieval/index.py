@@ -47,15 +47,27 @@ class PassageIndex:
         self.passages = tuple(passages)
         texts = [passage.whole for passage in self.passages]
         self._vectors = embed(texts)
-        self._words = bm25s.BM25()
-        self._words.index(self._split(texts), show_progress=False)
+        words = self._split(texts)
+        self._words = bm25s.BM25() if any(words) else None
+        if self._words is not None:
+            self._words.index(words, show_progress=False)
 
     def search(self, queries: Sequence[str], *, count: int) -> list[list[Passage]]:
         """For each query its best passages, best first."""
         wanted = min(_CANDIDATES, len(self.passages))
         dense = nearest(embed(queries), self._vectors, count=wanted)
-        words = self._words.retrieve(self._split(queries, known=True), k=wanted, show_progress=False).documents
+        words = self._by_words(queries, wanted)
         return [self._fuse((by_meaning, by_words), count) for by_meaning, by_words in zip(dense, words, strict=True)]
+
+    def _by_words(self, queries: Sequence[str], count: int) -> list[Any]:
+        """For each query the numbers of the passages that share a word with it, best first.
+
+        Those that share none are left out: BM25 lists them too, in no order, and their ranks would count.
+        """
+        if self._words is None or not queries:
+            return [[] for _ in queries]
+        found = self._words.retrieve(self._split(queries), k=count, show_progress=False)
+        return [ids[scores > 0] for ids, scores in zip(found.documents, found.scores, strict=True)]
 
     def _fuse(self, rankings: tuple[Any, Any], count: int) -> list[Passage]:
         scores = np.zeros(len(self.passages))
@@ -63,7 +75,8 @@ class PassageIndex:
             scores[np.asarray(ranking, dtype=np.int64)] += 1 / (_RRF + np.arange(1, len(ranking) + 1))
         return [self.passages[index] for index in np.argsort(-scores, kind="stable")[:count]]
 
-    def _split(self, texts: Sequence[str], *, known: bool = False) -> Any:
+    def _split(self, texts: Sequence[str]) -> list[list[str]]:
         import bm25s
 
-        return bm25s.tokenize(list(texts), stopwords=[], show_progress=False, return_ids=not known)
+        words: list[list[str]] = bm25s.tokenize(list(texts), stopwords=[], show_progress=False, return_ids=False)
+        return words

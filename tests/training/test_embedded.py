@@ -13,7 +13,7 @@ import platformdirs
 import pytest
 
 from dataset_tools.errors import DiskFullError, ModelError
-from training import home as training_home
+from training.home import cache, home
 from training.models import embedded
 from training.models.loading import load_model, locate
 
@@ -65,15 +65,16 @@ def test_one_flipped_bit_of_the_real_file_is_seen(tmp_path: Path) -> None:
         stream.write(bytes([byte ^ 1]))
     with pytest.raises(ModelError, match="damaged"):
         embedded._check_hash(copy, embedded.GGUF_SHA256)
+    copy.unlink()  # pytest would keep it
 
 
 def test_a_preparation_that_fails_half_way_leaves_nothing(
     package: Package, fitting_room_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    content = b"GGUF\x03\x00\x00\x00 and then nothing that can be read"
+    content = b"GGUF" + (99).to_bytes(4, "little") + bytes(64)  # of a version that nobody reads
     package(content)
     monkeypatch.setattr(embedded, "GGUF_SHA256", hashlib.sha256(content).hexdigest())  # past the check of the hash
-    with pytest.raises((ValueError, OSError, IndexError, OverflowError)):
+    with pytest.raises(ValueError, match="v99"):
         embedded.language_model()
     assert (fitting_room_home / "cache" / "models").is_dir(), "it has begun"
     assert not embedded.is_prepared() and left_behind(fitting_room_home) == []
@@ -101,9 +102,9 @@ def test_a_missing_package_is_named_with_the_way_to_get_it() -> None:
 
 def test_all_is_kept_in_the_chosen_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FITTING_ROOM_HOME", str(tmp_path / "new" / "home"))
-    assert training_home.home() == tmp_path / "new" / "home"
-    assert training_home.cache() == tmp_path / "new" / "home" / "cache"
-    assert training_home.cache().is_dir()
+    assert home() == tmp_path / "new" / "home"
+    assert cache() == tmp_path / "new" / "home" / "cache"
+    assert cache().is_dir()
 
 
 def test_a_home_is_read_from_where_we_are_and_from_the_users_folder(
@@ -112,9 +113,9 @@ def test_a_home_is_read_from_where_we_are_and_from_the_users_folder(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "me"))
     monkeypatch.setenv("FITTING_ROOM_HOME", "here")
-    assert training_home.home() == tmp_path / "here"
+    assert home() == tmp_path / "here"
     monkeypatch.setenv("FITTING_ROOM_HOME", "~/there")
-    assert training_home.home() == tmp_path / "me" / "there"
+    assert home() == tmp_path / "me" / "there"
 
 
 @pytest.mark.parametrize("value", [None, ""])
@@ -127,9 +128,9 @@ def test_without_a_chosen_home_the_platforms_folders_are_used(
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
-    assert training_home.home() == platformdirs.user_data_path("fitting-room")
-    assert training_home.cache() == platformdirs.user_cache_path("fitting-room")
-    for folder in (training_home.home(), training_home.cache()):
+    assert home() == platformdirs.user_data_path("fitting-room")
+    assert cache() == platformdirs.user_cache_path("fitting-room")
+    for folder in (home(), cache()):
         assert folder.is_dir() and folder.is_relative_to(tmp_path)
 
 
@@ -150,6 +151,8 @@ def test_the_embedded_model_is_prepared_once_and_answers() -> None:
     assert (loaded.tokenizer.pad_token, loaded.tokenizer.eos_token) == ("<|endoftext|>", "<|im_end|>")
     ids = render_prompts([[Message("user", "What is the capital of France?")]], loaded.tokenizer)
     with torch.inference_mode():
-        output = loaded.model.generate(torch.tensor(ids), max_new_tokens=20, do_sample=False)[0, len(ids[0]) :]
+        output = loaded.model.generate(
+            torch.tensor(ids, device=loaded.model.device), max_new_tokens=20, do_sample=False
+        )[0, len(ids[0]) :]
     assert "Paris" in loaded.tokenizer.decode(output)
     assert output[-1] == loaded.tokenizer.eos_token_id

@@ -113,6 +113,7 @@ def test_a_model_without_a_chat_template_is_refused(tiny_model: Path, tmp_path: 
         ("config.json", b'{"model_type": "no-such-architecture"}'),
         ("config.json", b"{}"),
     ],
+    ids=["no weights", "empty weights", "weights of noise", "broken config", "unknown architecture", "empty config"],
 )
 def test_a_damaged_model_is_refused_in_words(
     tiny_model: Path, tmp_path: Path, file: str, content: bytes | None
@@ -167,7 +168,9 @@ def test_a_tuned_model_computes_what_the_four_bit_model_computes(tiny_model: Pat
     trained = PeftModel.from_pretrained(four_bit.model, str(adapter)).eval()
     unpacked = load_tuned(str(tiny_model), adapter, dtype="float32")
     assert unpacked.context == 1024
-    ids = torch.tensor([unpacked.tokenizer("what is the colour of the river")["input_ids"]])
+    ids = torch.tensor(
+        [unpacked.tokenizer("what is the colour of the river")["input_ids"]], device=unpacked.model.device
+    )
     with torch.inference_mode():
         assert torch.allclose(trained(ids).logits, unpacked.model(ids).logits, atol=1e-4)
 
@@ -206,7 +209,7 @@ def test_a_folder_that_is_none_is_no_adapter(tmp_path: Path) -> None:
             check_adapter(tmp_path / name)
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff" * 64])
+@pytest.mark.parametrize("content", [b"", b"\xff" * 64], ids=["empty", "noise"])
 def test_a_damaged_adapter_is_refused_in_words(adapter: Path, tiny_model: Path, content: bytes) -> None:
     (adapter / "adapter_model.safetensors").write_bytes(content)
     with pytest.raises(ModelError):

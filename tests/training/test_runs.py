@@ -14,7 +14,7 @@ import pytest
 
 from dataset_tools.errors import DataError, RunError
 from dataset_tools.example import Example, Message
-from training.models.loading import check_adapter, load_tuned
+from training.models.loading import check_adapter, load_tuned, machine
 from training.recipe import Recipe
 from training.runs import worker
 from training.runs.folder import ENDED, RunFolder
@@ -98,7 +98,7 @@ def test_the_saved_adapter_changes_the_answers_of_the_base(finished: Any, tiny_m
 
     run, _, _ = finished
     tuned = load_tuned(str(tiny_model), run.adapter, dtype="float32")
-    ids = torch.tensor([tuned.tokenizer("what is the colour")["input_ids"]])
+    ids = torch.tensor([tuned.tokenizer("what is the colour")["input_ids"]], device=tuned.model.device)
     with torch.inference_mode():
         changed = tuned.model(ids).logits
         with tuned.model.disable_adapter():
@@ -110,9 +110,9 @@ def test_the_same_seed_gives_the_same_losses_and_the_same_adapter(
     finished: Any, tiny_model: Path, tmp_path: Path
 ) -> None:
     """The second run is computed in this process, the first was in one of its own."""
+    if machine().has_accelerator:
+        pytest.skip("the sums of an accelerator's kernels come in no fixed order")
     first, _, told = finished
-    if worker.Recipe.load(first.path / "recipe.yaml").dropout:
-        pytest.fail("the comparison is meant for runs without dropout, whose kernels may differ")
     again = RunFolder(tmp_path)
     Recipe.load(first.path / "recipe.yaml").save(tmp_path / "recipe.yaml")
     again.write_rows("train", ROWS)

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from dataset_tools.errors import ModelError
 from training.models import embedded
@@ -18,6 +21,8 @@ from training.models import embedded
 _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?", re.ASCII)
 _PICKLES = {".bin", ".pt", ".pth", ".pkl", ".ckpt"}
 _ADAPTER = {"adapter_config.json", "adapter_model.safetensors"}
+# Seconds to wait for a connection to the hub before its cache is all there is.
+_HUB_PATIENCE = 4.0
 
 
 @dataclass(frozen=True)
@@ -93,17 +98,43 @@ def locate(name: str) -> str:
 
 def _from_pretrained(load: Any, name: str, **options: Any) -> Any:
     """Call a library's loader with the product's safety settings, and say plainly why a model cannot be had."""
+    from safetensors import SafetensorError
+
     where = locate(name)
+    if not os.path.isdir(where) and not _hub_reachable():
+        options["local_files_only"] = True
     try:
         return load(where, trust_remote_code=False, **options)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise ModelError(
             f"The model {name!r} cannot be loaded.",
             where=where,
-            found=str(error).strip().splitlines()[0][:300],
+            found=_first_line(error),
             expected="a model with safetensors weights and a tokenizer, on this machine or reachable on the hub",
             next_step="Check the id and the network, give a local folder, or leave --model out for the embedded model.",
         ) from error
+
+
+def _hub_reachable() -> bool:
+    """Whether the hub can be connected to. The library alone would try again and again for the better part of a minute.
+
+    A proxy may reach what a plain connection does not, so where there is one the library is left to try.
+    """
+    from huggingface_hub.constants import ENDPOINT
+
+    address = urlsplit(ENDPOINT)
+    if not address.hostname or getproxies():
+        return True
+    try:
+        port = address.port or (80 if address.scheme == "http" else 443)
+        socket.create_connection((address.hostname, port), timeout=_HUB_PATIENCE).close()
+    except OSError:
+        return False
+    return True
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
 def load_tokenizer(name: str) -> Any:
@@ -195,17 +226,18 @@ def load_tuned(name: str, adapter: Path, *, dtype: str | None = None, tokenizer:
         ModelError: the folder is no adapter in safetensors, or belongs to another base.
     """
     from peft import PeftModel
+    from safetensors import SafetensorError
 
     check_adapter(adapter)
     base = load_model(name, dtype=dtype, four_bit=True, tokenizer=tokenizer)
     base.model.dequantize()
     try:
         model = PeftModel.from_pretrained(base.model, str(adapter), is_trainable=False)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(
             "The adapter does not fit this base model.",
             where=str(adapter),
-            found=str(error).strip().splitlines()[0][:300],
+            found=_first_line(error),
             expected=f"an adapter trained on {name!r}",
             next_step="Choose the base that the adapter's recipe.yaml names.",
         ) from error

@@ -1,0 +1,211 @@
+"""What the commands do, and how their results look in a terminal. Messages and progress go to stderr."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from advisor.approaches import ARM_TITLES
+from advisor.comparison import run_comparison
+from advisor.request import ComparisonRequest
+from app.progress import TerminalProgress
+from dataset_tools.dataset import load_examples
+from dataset_tools.errors import DiskFullError, FittingRoomError, RunError, UsageError
+from dataset_tools.formats import schema, schema_names
+from dataset_tools.lint import lint
+from training.models import embedded
+from training.models.loading import default_model, load_config, load_tokenizer, machine
+from training.planning import plan_training
+from training.recipe import Recipe
+from training.runs.supervisor import start_training, watch
+
+console = Console(stderr=True)
+output = Console()
+# With the start of the libraries and the app, this keeps a first `make demo` under five minutes after the install.
+DEMO_MINUTES = 4.0
+DEMO_TEST_ROWS = 40
+EXAMPLES = {"support-desk": "support_desk", "ticket-routing": "ticket_routing"}
+
+__all__ = ["escape"]
+
+
+def lint_file(file: Path, *, model: str | None = None) -> dict[str, Any]:
+    """Lint a file with the model's own tokenizer."""
+    name = model or default_model()
+    context = min(load_config(name).max_position_embeddings, 2048 if not machine().has_accelerator else 8192)
+    return lint(file, tokenizer=load_tokenizer(name), max_length=context).to_dict()
+
+
+def compare_file(file: Path, options: dict[str, Any], *, out: Path | None = None) -> dict[str, Any]:
+    """Run a comparison with progress bars."""
+    request = ComparisonRequest(file, **options)
+    with TerminalProgress(console) as progress:
+        return run_comparison(request, folder=out, on_event=progress)
+
+
+def arm_names(text: str | None) -> tuple[str, ...] | None:
+    """``"zero-shot,rag"`` -> the names; None where nothing was asked."""
+    return None if text is None else tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def train_file(
+    file: Path, *, model: str | None, recipe: Path | None, budget: float | None, out: Path | None, seed: int
+) -> dict[str, Any]:
+    """Train on a file's rows with progress bars; the result as ``train --json`` gives it."""
+    if budget is not None and budget <= 0:
+        raise UsageError("The budget must be above 0 minutes.", found=str(budget))
+    examples = load_examples(file).examples
+    chosen = Recipe.load(recipe) if recipe else None
+    plan = plan_training(
+        examples,
+        model=model or (chosen.model if chosen else default_model()),
+        max_seconds=budget * 60 if budget else None,
+        seed=seed,
+    )
+    console.print(plan.sentence, highlight=False)
+    run = start_training(chosen or plan.recipe, plan.train, validation=plan.validation, folder=out)
+    with TerminalProgress(console) as progress:
+        return watch(run, progress)
+
+
+def run_demo(example: str, *, minutes: float) -> dict[str, Any]:
+    """Run the comparison on a built-in example; one that was finished before is only read."""
+    if example not in EXAMPLES:
+        raise UsageError("There is no such example.", found=repr(example), expected=" or ".join(EXAMPLES))
+    folder = example_folder(example)
+    prepare_models()
+    docs = folder / "docs"
+    console.print(f"Comparing every approach on the built-in example {example!r}, in about {minutes:g} minutes.")
+    options = {"test": folder / "test.jsonl", "documents": docs if docs.is_dir() else None}
+    return compare_file(folder / "train.jsonl", {**options, "limit": DEMO_TEST_ROWS, "budget_minutes": minutes})
+
+
+def example_folder(example: str) -> Path:
+    """Where a built-in example lies."""
+    import advisor
+
+    return Path(advisor.__file__).parent / "examples" / EXAMPLES[example]
+
+
+def prepare_models() -> dict[str, str]:
+    """Prepare the embedded models; quick once they are."""
+    if not embedded.is_prepared():
+        with console.status("Preparing the embedded model, once (about 20 seconds) ..."):
+            embedded.language_model()
+    return {"model": str(embedded.language_model()), "embedder": str(embedded.embedder())}
+
+
+def serve_app(*, port: int, folder: Path | None = None) -> None:
+    """Serve the app until Ctrl-C."""
+    from app.server import serve
+
+    serve(
+        port=port,
+        open_result=folder,
+        ready=lambda url: console.print(f"\nThe app is at [bold]{url}[/]  (Ctrl-C ends it)", highlight=False),
+    )
+
+
+def schema_of(name: str) -> dict[str, Any]:
+    """The JSON Schema of a format."""
+    if name not in schema_names():
+        raise UsageError("There is no such format.", found=repr(name), expected=" or ".join(schema_names()))
+    return schema(name)
+
+
+def explain(error: Exception) -> FittingRoomError:
+    """Any error -> one that says what to do: ours as it is, the system's in plain words, others as a defect."""
+    if isinstance(error, FittingRoomError):
+        return error
+    if isinstance(error, OSError) and error.errno is not None:
+        return explain_os_error(error)
+    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+        return RunError(
+            "The machine ran out of memory.",
+            found=str(error)[:300] or None,
+            next_step="Close other programs, or take a smaller model or shorter rows.",
+        )
+    return RunError(
+        "This should not have happened: an error in Fitting Room itself.",
+        found=f"{type(error).__name__}: {error}"[:300],
+        next_step="Run the same command with --debug, and report what it shows.",
+    )
+
+
+def explain_os_error(error: OSError) -> FittingRoomError:
+    """An error of the operating system -> one that says what to do."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFullError(
+            "The disk is full.",
+            where=str(error.filename) if error.filename else None,
+            next_step="Free some space, then run the same command again: what was finished is kept.",
+        )
+    return FittingRoomError(
+        f"The system refused: {error.strerror}.",
+        where=str(error.filename) if error.filename else None,
+        next_step="Check the path and its permissions.",
+    )
+
+
+def print_lint(report: dict[str, Any]) -> None:
+    """A lint report for people."""
+    words = {"train": "[green]Ready to train[/]", "fix_first": "[yellow]Fix first[/]"}
+    verdict = words.get(report["verdict"], "[red]Do not train on this[/]")
+    output.print(f"{verdict}: {escape(report['file'])}, {report['rows']} rows of {report['format']}", soft_wrap=True)
+    if report["findings"]:
+        table = Table("", "check", "rows", "what", "lines", box=None, pad_edge=False)
+        for finding in report["findings"]:
+            colour = {"error": "red", "warning": "yellow"}.get(finding["severity"], "dim")
+            lines = ", ".join(map(str, finding["lines"][:6])) + (" ..." if len(finding["lines"]) > 6 else "")
+            label = f"[{colour}]{finding['severity']}[/]"
+            table.add_row(label, finding["check"], str(finding["count"]), escape(finding["message"]), lines)
+        output.print(table)
+    for line in report.get("skipped", []):
+        output.print(f"[dim]skipped: {escape(line)}[/]")
+
+
+def print_comparison(result: dict[str, Any]) -> None:
+    """A comparison's table and verdict for people."""
+    table = Table("approach", "score", "95% interval", "tokens", "seconds", "set-up", box=None, pad_edge=False)
+    for arm in result["arms"]:
+        if arm["skipped"]:
+            table.add_row(f"[dim]{arm['title']}", "[dim]-", f"[dim]left out: {escape(arm['skipped'])}")
+            continue
+        low, high = arm["interval"]
+        style = "bold green" if arm["name"] == result["verdict"]["arm"] else ""
+        table.add_row(
+            f"[{style}]{arm['title']}[/]" if style else arm["title"],
+            f"{100 * arm['score']:.1f}",
+            f"{100 * low:.1f} to {100 * high:.1f}",
+            f"{arm['tokens_per_request']:.0f}",
+            f"{arm['seconds_per_request']:.2f}",
+            f"{arm['setup_seconds']:.0f} s",
+        )
+    task = result["task"]
+    output.print(f"\n{task['type']} task, {task['metric']} in points, {task['rows']['test']} test rows\n")
+    output.print(table)
+    output.print(f"\n[bold]{escape(result['verdict']['sentence'])}[/]\n{escape(result['verdict']['next_step'])}")
+    for line in result["left_out"]:
+        output.print(f"[dim]left out: {escape(line)}[/]")
+    output.print(f"\nReport: {escape(result['folder'])}/report.md", highlight=False, soft_wrap=True)
+
+
+def print_training(result: dict[str, Any]) -> None:
+    """A training run's outcome for people."""
+    health = result["health"]
+    alive = "[green]alive[/]" if health["alive"] else "[red]dead: its answers are the base's[/]"
+    output.print(f"{result['state'].capitalize()}: {result['steps']} steps in {result['seconds']:.0f} s")
+    if result["validation_loss"] is not None:
+        output.print(f"loss {result['loss']:.3f}, validation loss {result['validation_loss']:.3f}")
+    output.print(f"adapter {alive}; {health['stop_rate']:.0%} of held-out answers end by themselves")
+    output.print(f"Adapter: {escape(result['adapter'])}", highlight=False, soft_wrap=True)
+
+
+def arm_title(name: str) -> str:
+    """An arm's name for people."""
+    return ARM_TITLES.get(name, name)

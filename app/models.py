@@ -1,0 +1,71 @@
+"""The models that the pages answer with: loaded when they are first asked for, the last two kept, one at work."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from advisor.answering.answer import Answer
+from dataset_tools import Message
+
+_KEPT = 2
+_LEAST_TOKENS, _MOST_TOKENS, _SLACK = 24, 256, 1.5
+
+
+@dataclass
+class Models:
+    """A base model is named by its name, a tuned one by its base and its adapter's folder."""
+
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _loaded: OrderedDict[tuple[str, Path | None], Any] = field(default_factory=OrderedDict)
+
+    def answer(
+        self,
+        name: str,
+        prompts: Sequence[Sequence[Message]],
+        *,
+        adapter: Path | None = None,
+        wanted: Sequence[str] = (),
+    ) -> list[Answer]:
+        """Answer prompts greedily.
+
+        Args:
+            name: The base model.
+            prompts: Messages, one list a prompt.
+            adapter: The folder of an adapter to put on the base.
+            wanted: Wanted answers, to know how long an answer may get; 256 tokens without them.
+
+        Raises:
+            ModelError: the model or the adapter cannot be loaded.
+        """
+        with self._lock:
+            answerer = self._get(name, adapter)
+            return list(answerer.answer(prompts, max_new_tokens=_room(answerer.tokenizer, wanted)))
+
+    def _get(self, name: str, adapter: Path | None) -> Any:
+        key = (name, adapter)
+        if key not in self._loaded:
+            while len(self._loaded) >= _KEPT:
+                self._loaded.popitem(last=False)
+            self._loaded[key] = _load(name, adapter)
+        self._loaded.move_to_end(key)
+        return self._loaded[key]
+
+
+def _load(name: str, adapter: Path | None) -> Any:
+    from advisor.answering.local import LocalAnswerer
+    from training.models.loading import load_model, load_tuned
+
+    return LocalAnswerer(load_tuned(name, adapter) if adapter else load_model(name))
+
+
+def _room(tokenizer: Any, wanted: Sequence[str]) -> int:
+    """Half more tokens than the longest wanted answer, within bounds."""
+    if not wanted:
+        return _MOST_TOKENS
+    longest = max(len(ids) for ids in tokenizer(list(wanted), add_special_tokens=False)["input_ids"])
+    return max(_LEAST_TOKENS, min(_MOST_TOKENS, int(_SLACK * longest) + 8))

@@ -1,0 +1,339 @@
+"""The second page: choose approaches, watch them run, read the verdict and the rows behind it."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from app.components.cards import empty, error_parts_card, link, next_steps, section
+from app.components.charts import scores_chart
+from app.components.layout import address, header
+from app.components.live import arm_states, cut_off, phase_of, progress_view, state_badge
+from app.components.markup import html, joined
+from app.components.results import (
+    FILTERS,
+    arms_table,
+    best_arm,
+    facts_line,
+    filtered,
+    items_view,
+    pairs_table,
+    verdict_card,
+)
+from app.components.wiring import asked_for, number_in, on
+from app.pages.data import dataset_at
+from app.workspace import Project, Workspace, created, find
+from dataset_tools import detect_task_type
+from training.runs.folder import ENDED, RunFolder
+from training.runs.supervisor import state_of, stop
+
+if TYPE_CHECKING:
+    from advisor.approaches import Approach
+
+_GO_ON = "Start it again with the same settings, and it goes on: finished approaches are kept."
+_PAGE_ROWS = 5
+_KINDS = ("classification", "json", "short-answer", "text")
+_SECONDS_BETWEEN_LOOKS = 1.5
+
+
+class ComparePage:
+    """The components of the page, and what happens when they are used."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+
+    def build(self, blocks: Any) -> None:
+        """Lay the page out and wire it."""
+        import gradio as gr
+
+        self.project, self.comparison, self.page = gr.State(""), gr.State(""), gr.State(0)
+        self.header = gr.HTML(header("compare"))
+        self.notice = gr.HTML(elem_classes="fr-notice")
+        gr.HTML(section("Compare approaches", "All on the same held-out rows, with the same metric."))
+        self._build_setup(gr)
+        self.past = gr.Dropdown([], label="Comparisons on this machine", visible=False, elem_id="past")
+        self.progress = gr.HTML(elem_id="progress")
+        self.verdict = gr.HTML()
+        self._build_evidence(gr)
+        self.next = gr.HTML()
+        self.timer = gr.Timer(_SECONDS_BETWEEN_LOOKS, active=False)
+        self._wire(blocks)
+
+    def _build_setup(self, gr: Any) -> None:
+        self.task = gr.HTML()
+        with gr.Accordion("Approaches and settings", elem_classes="fr-panel", elem_id="settings") as self.settings:
+            self.arms = gr.CheckboxGroup([], label="Approaches", elem_id="arms")
+            self.unavailable = gr.HTML()
+            with gr.Row():
+                self.limit = gr.Textbox(label="Test rows at most", placeholder="all", min_width=140, elem_id="limit")
+                self.budget = gr.Textbox(label="Minutes at most", placeholder="10 without a GPU", min_width=140)
+                self.kind = gr.Dropdown([("Detected", "")], value="", label="Kind of task", min_width=180)
+                self.metric = gr.Dropdown([("By the task", "")], value="", label="Metric", min_width=160)
+        with gr.Row():
+            self.start = gr.Button("Start comparison", variant="primary", elem_id="start", interactive=False)
+            self.stop = gr.Button("Stop", visible=False, elem_id="stop", scale=0, min_width=120)
+
+    def _build_evidence(self, gr: Any) -> None:
+        with gr.Column(visible=False) as self.evidence:
+            self.chart = gr.Plot(show_label=False, elem_classes="fr-plot")
+            self.tables = gr.HTML()
+            gr.HTML(section("Row by row", "What was asked, what was wanted, and what each approach answered."))
+            self.filter = gr.Radio(list(FILTERS), value="differ", show_label=False, container=False, elem_id="filter")
+            self.items = gr.HTML(elem_id="items")
+            with gr.Row(elem_classes="fr-pager"):
+                self.previous = gr.Button("← Previous", size="sm", min_width=110, scale=0)
+                self.following = gr.Button("Next →", size="sm", min_width=110, scale=0)
+                self.place = gr.HTML()
+
+    def _wire(self, blocks: Any) -> None:
+        setup = [self.task, self.arms, self.unavailable, self.kind, self.metric]
+        shown = [self.project, self.comparison, self.page, self.header, self.past, self.progress, self.verdict]
+        shown += [self.evidence, self.chart, self.tables, self.items, self.place, self.next, self.timer]
+        shown += [self.start, self.stop, self.filter, self.settings]
+        base: dict[str, Any] = {"outputs": shown, "notice": self.notice}
+        on(blocks.load, self.open, outputs=[*setup, *shown], notice=self.notice)
+        asked = [self.project, self.arms, self.limit, self.budget, self.kind, self.metric]
+        on(self.start.click, self.begin, inputs=asked, **base)
+        on(self.stop.click, self.end, inputs=[self.comparison], **base)
+        on(self.past.input, self.choose, inputs=[self.past], outputs=[*setup, *shown], notice=self.notice)
+        on(self.timer.tick, self.look, inputs=[self.comparison], quiet=True, **base)
+        rows: dict[str, Any] = {"outputs": [self.page, self.items, self.place], "notice": self.notice, "quiet": True}
+        inputs = [self.comparison, self.filter, self.page]
+        on(self.filter.change, lambda name, which, page: self._rows(name, which, 0), inputs=inputs, **rows)
+        on(self.previous.click, lambda name, which, page: self._rows(name, which, page - 1), inputs=inputs, **rows)
+        on(self.following.click, lambda name, which, page: self._rows(name, which, page + 1), inputs=inputs, **rows)
+
+    def open(self) -> dict[Any, Any]:
+        """The page as it is opened: the comparison of the address, else the newest one of the project."""
+        runs = self.workspace.comparisons()
+        run = find(runs, asked_for("comparison"))
+        owner = self.workspace.owner_of(run) if run else None
+        project = owner or self.workspace.project(asked_for("project"))
+        if run is None and project is not None:
+            run = next((run for run in runs if self.workspace.owner_of(run) == project), None)
+        return self._setup(project) | self._show(run)
+
+    def begin(
+        self, project_id: str, arms: list[str], limit: str, budget: str, kind: str, metric: str
+    ) -> dict[Any, Any]:
+        """Start a comparison in a process of its own."""
+        from advisor.comparison import start_comparison
+        from advisor.request import ComparisonRequest
+        from dataset_tools import UsageError
+
+        project = self.workspace.project(project_id)
+        if project is None or not arms:
+            raise UsageError("Nothing to compare yet.", expected="examples, and one approach or more")
+        rows = number_in(limit, "Test rows")
+        request = ComparisonRequest(
+            data=project.training_path,
+            test=project.test_path,
+            documents=project.documents_path,
+            arms=tuple(arms) if len(arms) < len(usable_arms(project)) else None,
+            limit=math.ceil(rows) if rows else None,
+            budget_minutes=number_in(budget, "Minutes"),
+            task_type=kind or None,
+            metric=metric or None,
+        )
+        return self._show(start_comparison(request))
+
+    def end(self, name: str) -> dict[Any, Any]:
+        """Ask a comparison to stop; finished arms are kept."""
+        run = find(self.workspace.comparisons(), name)
+        if run:
+            stop(run)
+        return self._show(run)
+
+    def choose(self, name: str) -> dict[Any, Any]:
+        """Show another comparison, ready to be run again on its own rows."""
+        run = find(self.workspace.comparisons(), name)
+        owner = self.workspace.owner_of(run) if run else None
+        return (self._setup(owner) if owner else {}) | self._show(run)
+
+    def look(self, name: str) -> dict[Any, Any]:
+        """What the running comparison did since the last look; the whole page once it has ended."""
+        run = find(self.workspace.comparisons(), name)
+        if run is None or state_of(run) in ENDED:
+            return self._show(run)
+        return {self.progress: live_view(run)}
+
+    def _setup(self, project: Project | None) -> dict[Any, Any]:
+        import gradio as gr
+
+        from advisor.approaches import APPROACHES
+        from advisor.metrics import metric_for, metric_names
+
+        if project is None or project.training is None:
+            missing = html("Choose your examples first. {}", link(address("data"), "Go to Data"))
+            nothing = gr.CheckboxGroup(choices=[], interactive=False)
+            return {self.task: empty(missing), self.arms: nothing, self.project: project.id if project else ""}
+        guess = detect_task_type([example.completion for example in dataset_at(project.training_path).examples])
+        usable = usable_arms(project)
+        missing_arms = [arm.title for arm in APPROACHES if arm not in usable]
+        kinds = [(f"Detected: {guess.kind}", ""), *((f"{kind} ({metric_for(kind).name})", kind) for kind in _KINDS)]
+        by_task = (f"By the task: {metric_for(guess.kind).name}", "")
+        return {
+            self.project: project.id,
+            self.task: html('<p class="fr-quiet fr-note"><b>{}</b> · {}</p>', project.title, guess.why),
+            self.arms: gr.CheckboxGroup(
+                choices=[(arm.title, arm.name) for arm in usable], value=[arm.name for arm in usable]
+            ),
+            self.unavailable: _unavailable(missing_arms, project),
+            self.kind: gr.Dropdown(choices=kinds, value=""),
+            self.metric: gr.Dropdown(choices=[by_task, *((name, name) for name in metric_names())], value=""),
+        }
+
+    def _show(self, run: RunFolder | None) -> dict[Any, Any]:
+        import gradio as gr
+
+        state = state_of(run) if run else ""
+        going = bool(run) and state not in ENDED
+        result = read_result(run) if run and not going else None
+        project = (self.workspace.owner_of(run) if run else None) or self.workspace.project(asked_for("project"))
+        ids = {"project": project.id if project else None}
+        has_data = project is not None and project.training is not None
+        return {
+            self.comparison: run.path.name if run else "",
+            self.header: header("compare", **ids),
+            self.past: self._past(run),
+            self.timer: gr.Timer(active=going),
+            self.settings: gr.Accordion(open=run is None),
+            self.start: gr.Button(
+                _start_label(has_data, going, again=result is not None), interactive=has_data and not going
+            ),
+            self.stop: gr.Button(visible=going),
+            self.progress: live_view(run) if run and result is None else "",
+            self.verdict: verdict_card(result) if result else "",
+            self.evidence: gr.Column(visible=result is not None),
+            self.next: next_links(result, ids) if result and run else "",
+            **(self._evidence(run, result) if run and result else {}),
+        }
+
+    def _evidence(self, run: RunFolder, result: dict[str, Any]) -> dict[Any, Any]:
+        downloads = joined(
+            link(f"/download/{run.path.name}/{name}", f"Download {name}")
+            for name in ("result.json", "report.md")
+            if (run.path / name).is_file()
+        )
+        several = sum(not arm["skipped"] for arm in result["arms"]) > 1
+        which = "differ" if several else "all"
+        return {
+            self.chart: scores_chart(result, best_arm(result)),
+            self.tables: tables(result, downloads),
+            self.filter: which,
+            **self._rows(run.path.name, which, 0),
+        }
+
+    def _rows(self, name: str, which: str, page: int) -> dict[Any, Any]:
+        run = find(self.workspace.comparisons(), name)
+        result = read_result(run) if run else None
+        if run is None or result is None:
+            return {}
+        items = filtered(read_items(run), which, best_arm(result))
+        pages = max(1, -(-len(items) // _PAGE_ROWS))
+        page = page % pages
+        titles = {arm["name"]: arm["title"] for arm in result["arms"]}
+        shown = items[page * _PAGE_ROWS : (page + 1) * _PAGE_ROWS]
+        place = html('<span class="fr-quiet">{} rows, page {} of {}</span>', len(items), page + 1, pages)
+        return {self.page: page, self.items: items_view(shown, titles), self.place: place}
+
+    def _past(self, run: RunFolder | None) -> Any:
+        import gradio as gr
+
+        choices = [(self._label(other), other.path.name) for other in self.workspace.comparisons()]
+        return gr.Dropdown(choices=choices, value=run.path.name if run else None, visible=bool(choices))
+
+    def _label(self, run: RunFolder) -> str:
+        owner = self.workspace.owner_of(run)
+        when = datetime.fromtimestamp(created(run)).strftime("%d %b %Y, %H:%M")
+        return f"{owner.title if owner else run.path.name} · {when} · {state_of(run)}"
+
+
+def read_result(run: RunFolder) -> dict[str, Any] | None:
+    """The result of a comparison, None where there is none (yet)."""
+    try:
+        result: dict[str, Any] = json.loads((run.path / "result.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return result
+
+
+def read_items(run: RunFolder) -> list[dict[str, Any]]:
+    """The test rows of a comparison with all answers."""
+    file = run.path / "items.jsonl"
+    return [json.loads(line) for line in file.read_bytes().split(b"\n") if line] if file.is_file() else []
+
+
+def live_view(run: RunFolder) -> Markup:
+    """How a comparison stands: its state, what it does now, and a line for each arm."""
+    from advisor.approaches import ARM_TITLES
+
+    state, (events, _) = state_of(run), run.events()
+    failure = run.status().get("error")
+    now = time.time() if state not in ENDED else max((event["time"] for event in events), default=time.time())
+    states = arm_states(events, asked_arms(run.path))
+    states = cut_off(states) if state in ENDED else states
+    said = _GO_ON if state in ("stopped", "interrupted") else "" if state in ENDED else phase_of(events)
+    head = html('<p class="fr-status">{} {}</p>', state_badge(state), said)
+    parts = [head, progress_view(states, ARM_TITLES, now=now)]
+    if failure:
+        parts.append(error_parts_card({key: value for key, value in failure.items() if key != "kind"}))
+    return joined(parts)
+
+
+def asked_arms(folder: Path) -> list[str]:
+    """The arms that a comparison was asked for: all of them where it was not said."""
+    from advisor.approaches import ARM_TITLES
+
+    try:
+        return list(json.loads((folder / "request.json").read_text("utf-8")).get("arms") or ARM_TITLES)
+    except (OSError, ValueError):
+        return list(ARM_TITLES)
+
+
+def usable_arms(project: Project) -> list[type[Approach]]:
+    """The approaches that the project has everything for."""
+    from advisor.approaches import APPROACHES
+
+    return [arm for arm in APPROACHES if project.documents or not arm.needs_documents]
+
+
+def tables(result: dict[str, Any], downloads: Markup) -> Markup:
+    """Scores and costs, then the pairs."""
+    heading = section("Against each other", "The same rows, answered by both; points are out of 100.")
+    files = html('<div class="fr-links">{}</div>', downloads)
+    return joined([arms_table(result), facts_line(result), files, heading, pairs_table(result)])
+
+
+def next_links(result: dict[str, Any], ids: dict[str, str | None]) -> Markup:
+    """Where the journey goes on: training where that won or nothing is settled, else reading answers."""
+    tuned = (result["verdict"]["arm"] or "").startswith("qlora")
+    trained = [arm["training"]["run"] for arm in result["arms"] if arm.get("training")]
+    read = link(address("evaluate", run=trained[-1], **ids), "See answers side by side") if trained else Markup("")
+    train = link(address("train", **ids), "Train the winner →" if tuned else "Train a model →", main=True)
+    text = "Next: train on all your rows." if tuned else "Next: use what won, or see what training would do."
+    return next_steps(read, train, text=text)
+
+
+def _start_label(has_data: bool, going: bool, *, again: bool) -> str:
+    if not has_data:
+        return "Choose examples first"
+    return "Running…" if going else "Start another comparison" if again else "Start comparison"
+
+
+def _unavailable(titles: list[str], project: Project) -> Markup:
+    if not titles:
+        return Markup("")
+    chips = joined(html('<span class="fr-chip">{}</span>', title) for title in titles)
+    add = html('<a href="{}">Add documents</a>', address("data", project=project.id))
+    return html(
+        '<div class="fr-chips">{} <span class="fr-quiet">need documents to look things up in. {}</span></div>',
+        chips,
+        add,
+    )

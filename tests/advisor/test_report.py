@@ -1,0 +1,184 @@
+"""The report and result.json of made-up arms: what they say, that it is right, and that odd text does no harm."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from advisor.answering import Answer
+from advisor.approaches import ARM_TITLES
+from advisor.arms import ArmResult
+from advisor.report import to_markdown
+from advisor.report.markdown import command, points
+from advisor.request import ComparisonRequest
+from advisor.results import baseline_scores, items, judge, to_result
+from advisor.task import Task, make_task
+from app.cli import cli
+from dataset_tools.errors import DataError
+from dataset_tools.example import Example, Message
+
+
+@pytest.fixture(scope="module")
+def task(make_tickets: Any) -> Task:
+    return make_task(make_tickets(40), make_tickets(40, start=60))
+
+
+def arm(task: Task, name: str, right: int, **values: Any) -> ArmResult:
+    """An arm that gives the wanted answer to the first rows and nonsense to the others."""
+    scores = tuple(float(index < right) for index in range(len(task.test)))
+    answers = tuple(
+        Answer(row.completion if score else "no idea", 100 + index, 5, bool(score))
+        for index, (row, score) in enumerate(zip(task.test, scores, strict=True))
+    )
+    return ArmResult(name, ARM_TITLES[name], answers, scores, 20.0, 3.0, **values)
+
+
+def result_of(task: Task, *results: ArmResult, reasons: dict[str, str] | None = None, **about: Any) -> dict[str, Any]:
+    filled = {"model": "embedded", "left_out": [], "budget_minutes": None, **about}
+    return to_result(task, results, reasons or {}, judge(task, results), about=filled)
+
+
+def report_of(result: dict[str, Any], tmp_path: Path, **options: Any) -> str:
+    (tmp_path / "rows.jsonl").touch()
+    return to_markdown(result, ComparisonRequest(tmp_path / "rows.jsonl", **options))
+
+
+def test_the_winner_is_named_first_and_marked_in_the_table(task: Task, tmp_path: Path) -> None:
+    result = result_of(task, arm(task, "zero-shot", 5), arm(task, "few-shot", 38))
+    assert (result["verdict"]["kind"], result["verdict"]["arm"]) == ("winner", "few-shot")
+    lines = report_of(result, tmp_path).splitlines()
+    assert lines[2] == f"**{result['verdict']['sentence']}**"
+    assert lines[2].startswith("**Few-shot (nearest examples): it beats the only other approach")
+    (marked,) = [line for line in lines if line.startswith("| **")]
+    low, high = result["arms"][1]["interval"]
+    assert marked == (
+        f"| **Few-shot (nearest examples)** | 95.0 | {points(low)} to {points(high)} | 124 | 0.50 | 3 s |"
+    )
+
+
+def test_where_nothing_wins_no_arm_is_marked(task: Task, tmp_path: Path) -> None:
+    result = result_of(task, arm(task, "zero-shot", 0), arm(task, "few-shot", 1))
+    assert (result["verdict"]["kind"], result["verdict"]["arm"]) == ("nothing_works", None)
+    report = report_of(result, tmp_path)
+    assert "Nothing works yet" in report and "| **" not in report
+
+
+def test_the_figures_are_those_of_the_answers(task: Task) -> None:
+    row = result_of(task, arm(task, "zero-shot", 10), arm(task, "few-shot", 30))["arms"][0]
+    assert (row["score"], row["n"], row["stop_rate"]) == (0.25, 40, 0.25)
+    assert (row["tokens_per_request"], row["prompt_tokens_per_request"]) == (124.5, 119.5)
+    assert (row["seconds_per_request"], row["setup_seconds"]) == (0.5, 3.0)
+    low, high = row["interval"]
+    assert 0.14 < low < 0.15 and 0.40 < high < 0.41  # Wilson's interval of 10 of 40
+    assert row["details"]["label_validity"] == 0.25
+
+
+def test_pairs_are_the_differences_of_the_scores_on_the_same_rows(task: Task, tmp_path: Path) -> None:
+    result = result_of(task, arm(task, "zero-shot", 10), arm(task, "few-shot-fixed", 20), arm(task, "qlora", 30))
+    pairs = {(pair["a"], pair["b"]): pair["difference"] for pair in result["pairs"]}
+    assert pairs == {
+        ("qlora", "few-shot-fixed"): 0.25,
+        ("qlora", "zero-shot"): 0.5,
+        ("few-shot-fixed", "zero-shot"): 0.25,
+    }
+    assert "| qlora | zero-shot | +50.0 |" in report_of(result, tmp_path)
+
+
+def test_arms_come_in_the_order_of_cost_with_the_skipped_ones_in_their_place(task: Task, tmp_path: Path) -> None:
+    reason = "a reason with | a bar\nand two lines"
+    result = result_of(task, arm(task, "qlora", 30), arm(task, "zero-shot", 5), reasons={"rag": reason})
+    assert [row["name"] for row in result["arms"]] == ["zero-shot", "rag", "qlora"]
+    assert result["arms"][1] == {
+        "name": "rag",
+        "title": ARM_TITLES["rag"],
+        "score": None,
+        "interval": None,
+        "n": 0,
+        "tokens_per_request": None,
+        "seconds_per_request": None,
+        "setup_seconds": None,
+        "skipped": reason,
+    }
+    report = report_of(result, tmp_path)
+    assert "| RAG (retrieved passages) | skipped | a reason with \\| a bar and two lines | | | |" in report
+
+
+def test_the_baseline_is_the_better_of_the_commonest_answer_and_the_copied_question(task: Task) -> None:
+    always = baseline_scores(task)
+    assert always.name == "always giving the commonest answer"
+    assert sum(always.scores) == 10  # four queues in turn, forty rows
+    echo = make_task(
+        [Example.of(f"say again: {word * 3}", word * 3) for word in ("ba", "do", "ki", "lu", "me", "no", "pi", "ra")],
+        [Example.of(f"say again: {word * 3}", word * 3) for word in ("so", "tu", "va", "wi", "xe", "yo", "za", "qu")],
+        metric="token-f1",
+    )
+    assert baseline_scores(echo).name == "copying the question" and sum(baseline_scores(echo).scores) == 8
+
+
+def test_items_keep_conversations_whole_and_every_answer(make_tickets: Any) -> None:
+    chat = Example(
+        (Message("system", "Be brief."), Message("user", "Which queue for a ship?"), Message("assistant", "X"))
+    )
+    task = make_task(make_tickets(20), [*make_tickets(4, start=60), chat])
+    written = list(items(task, [arm(task, "zero-shot", 2), arm(task, "few-shot", 5)]))
+    assert [item["index"] for item in written] == [0, 1, 2, 3, 4]
+    place = task.test.index(chat)
+    assert written[place]["prompt"] == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Which queue for a ship?"},
+    ]
+    assert all(isinstance(item["prompt"], str) for item in written if item["index"] != place)
+    assert [item["arms"]["zero-shot"]["score"] for item in written] == [1, 1, 0, 0, 0]
+    assert [item["arms"]["few-shot"]["answer"] for item in written] == [row.completion for row in task.test]
+    json.dumps(written)
+
+
+def test_an_arm_comes_back_from_the_disk_as_it_was(task: Task, tmp_path: Path) -> None:
+    kept = arm(task, "qlora", 12, training={"steps": 3, "loss": None, "health": {"alive": True}})
+    kept.save(tmp_path / "qlora.json")
+    assert ArmResult.load(tmp_path / "qlora.json") == kept
+
+
+def test_without_any_arm_there_is_no_verdict(task: Task) -> None:
+    with pytest.raises(DataError, match="nothing to compare"):
+        judge(task, [])
+
+
+def test_what_was_left_out_is_listed(task: Task, tmp_path: Path) -> None:
+    result = result_of(task, arm(task, "zero-shot", 5))
+    assert "## Left out\n\nNothing.\n" in report_of(result, tmp_path)
+    result = result_of(task, arm(task, "zero-shot", 5), left_out=["2 training rows", "90 of 100 test rows"])
+    assert "## Left out\n\n- 2 training rows\n- 90 of 100 test rows\n" in report_of(result, tmp_path)
+
+
+def test_the_command_in_the_report_makes_the_same_comparison(tmp_path: Path) -> None:
+    """It goes through a shell's splitting and the real command line, which is told to take no more than the request."""
+    folder = tmp_path / "my 'odd' data"
+    (folder / "docs").mkdir(parents=True)
+    (folder / "rows.jsonl").write_text("{}\n")
+    (folder / "test.jsonl").write_text("{}\n")
+    request = ComparisonRequest(
+        folder / "rows.jsonl",
+        test=folder / "test.jsonl",
+        documents=folder / "docs",
+        arms=("zero-shot", "qlora"),
+        limit=7,
+        budget_minutes=2.5,
+        model="org/model",
+        task_type="text",
+        metric="rouge-l",
+        seed=3,
+    )
+    words = shlex.split(command(request))
+    assert words[:2] == ["fitting-room", "compare"]
+    out = tmp_path / "out"
+    asked = CliRunner().invoke(cli, [*words[1:], "--out", str(out), "--json"])
+    assert asked.exit_code == 1  # there is no usable row in it
+    assert ComparisonRequest.from_dict(json.loads((out / "request.json").read_text())) == request
+    plain = ComparisonRequest(folder / "rows.jsonl")
+    assert shlex.split(command(plain)) == ["fitting-room", "compare", str(folder / "rows.jsonl")]

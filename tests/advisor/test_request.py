@@ -1,0 +1,114 @@
+"""A request refuses what makes no sense, tells one comparison from another, and survives being written down."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from advisor.request import ComparisonRequest
+from dataset_tools.errors import UsageError
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"prompt": "a", "completion": "b"}\n')
+    (tmp_path / "test.jsonl").write_text('{"prompt": "c", "completion": "d"}\n')
+    (tmp_path / "docs" / "deep").mkdir(parents=True)
+    (tmp_path / "docs" / "deep" / "a.md").write_text("# A\n")
+    return file
+
+
+def other_values(data: Path) -> dict[str, Any]:
+    """For each field a value unlike its default."""
+    return {
+        "data": data.with_name("test.jsonl"),
+        "test": data.with_name("test.jsonl"),
+        "documents": data.with_name("docs"),
+        "arms": ("zero-shot", "few-shot"),
+        "limit": 7,
+        "budget_minutes": 2.5,
+        "model": "org/model",
+        "task_type": "text",
+        "metric": "rouge-l",
+        "seed": 3,
+    }
+
+
+def test_each_field_makes_another_comparison(data: Path) -> None:
+    values = other_values(data)
+    assert set(values) == {field.name for field in fields(ComparisonRequest)}
+    plain = ComparisonRequest(data)
+    changed = [ComparisonRequest(**{"data": data, name: value}) for name, value in values.items()]
+    assert len({request.fingerprint() for request in (plain, *changed)}) == len(values) + 1
+
+
+def test_the_content_of_each_file_counts_and_its_time_does_not(data: Path) -> None:
+    request = ComparisonRequest(data, test=data.with_name("test.jsonl"), documents=data.with_name("docs"))
+    seen = {request.fingerprint()}
+    os.utime(data, (1, 1))
+    assert request.fingerprint() in seen
+    for file in (data, data.with_name("test.jsonl"), data.with_name("docs") / "deep" / "a.md"):
+        file.write_text(file.read_text() + "\n")
+        assert request.fingerprint() not in seen
+        seen.add(request.fingerprint())
+    (data.with_name("docs") / "b.md").write_text("")
+    assert request.fingerprint() not in seen
+
+
+def test_another_default_model_makes_another_comparison(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    embedded = ComparisonRequest(data).fingerprint()
+    monkeypatch.setenv("FITTING_ROOM_MODEL", "org/model")
+    assert ComparisonRequest(data).fingerprint() != embedded
+
+
+def test_a_request_comes_back_as_it_was_written_down(data: Path) -> None:
+    for request in (ComparisonRequest(data), ComparisonRequest(**other_values(data))):
+        written = json.loads(json.dumps({"fingerprint": request.fingerprint(), **request.to_dict()}))
+        back = ComparisonRequest.from_dict(written)
+        assert back == request and back.fingerprint() == request.fingerprint()
+
+
+def test_paths_are_written_down_so_that_they_lead_there_from_anywhere(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(data.parent)
+    request = ComparisonRequest(Path("rows.jsonl"))
+    monkeypatch.chdir("/")
+    assert ComparisonRequest.from_dict(ComparisonRequest(data).to_dict()).data == data.resolve()
+    monkeypatch.chdir(data.parent)
+    assert request.fingerprint() == ComparisonRequest(data).fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"arms": ("zero-shot", "magic", "luck")}, r"(?s)no such approach.*magic, luck.*zero-shot, few-shot-fixed"),
+        ({"arms": ()}, r"(?s)No approach was named.*zero-shot.*--arms"),
+        ({"limit": 0}, r"(?s)limit must be a number above 0.*--limit.*found: 0"),
+        ({"limit": -3}, "limit must be a number above 0"),
+        ({"budget_minutes": 0.0}, "budget must be a number above 0"),
+        ({"budget_minutes": float("nan")}, r"(?s)budget must be a number above 0.*nan"),
+        ({"budget_minutes": float("inf")}, r"(?s)budget must be a number above 0.*inf"),
+        ({"task_type": "poetry"}, r"(?s)no such kind of task.*poetry.*classification"),
+        ({"metric": "beauty"}, r"(?s)no such metric.*beauty.*accuracy"),
+        ({"test": Path("nowhere.jsonl")}, r"(?s)nothing at this path.*nowhere\.jsonl.*Check the path"),
+        ({"documents": Path("nowhere")}, r"(?s)nothing at this path.*nowhere"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_at_once(options: dict[str, Any], message: str, data: Path) -> None:
+    with pytest.raises(UsageError, match=message):
+        ComparisonRequest(data, **options)
+
+
+def test_data_that_are_missing_or_a_folder_are_refused_without_reading_the_folder(data: Path) -> None:
+    with pytest.raises(UsageError, match="nothing at this path"):
+        ComparisonRequest(data.with_name("other.jsonl"))
+    for options in ({"data": data.parent}, {"data": data, "test": data.parent}):
+        with pytest.raises(UsageError, match=r"(?s)a folder, not a file.*Name the file"):
+            ComparisonRequest(**options)

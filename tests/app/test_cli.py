@@ -1,0 +1,133 @@
+"""The command line: what each command prints and where, and the exit codes that scripts rely on."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from training.models.loading import check_adapter
+from training.recipe import Recipe
+from training.runs.folder import RunFolder
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+Call = Callable[..., Any]
+
+
+def test_a_good_file_lints_with_exit_code_0_and_one_document(call: Call, rows_file: Path) -> None:
+    result = call("lint", rows_file, "--json")
+    report = json.loads(result.stdout)
+    assert result.exit_code == 0
+    assert {"file", "format", "rows", "verdict", "findings"} <= set(report)
+    assert (report["file"], report["format"], report["rows"]) == (str(rows_file), "prompt_completion", 48)
+    assert (report["verdict"], report["findings"]) == ("train", [])
+
+
+def test_a_bad_file_lints_with_exit_code_1_and_says_where_it_is_wrong(
+    call: Call, rows_file: Path, tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.jsonl"
+    lines = rows_file.read_text().splitlines()
+    bad.write_text("\n".join([*lines[:20], '{"prompt": "x"}', "{broken", *lines[20:], lines[3]]) + "\n")
+    result = call("lint", bad, "--json")
+    report = json.loads(result.stdout)
+    assert (result.exit_code, report["verdict"]) == (1, "fix_first")
+    for finding in report["findings"]:
+        assert {"check", "severity", "message", "count", "lines", "records"} <= set(finding)
+        assert finding["severity"] in ("error", "warning", "info")
+    errors = {line for finding in report["findings"] if finding["severity"] == "error" for line in finding["lines"]}
+    assert {21, 22} <= errors
+    shown = call("lint", bad)
+    assert shown.exit_code == 1
+    assert shown.stdout.startswith("Fix first: ") and "error" in shown.stdout and "21" in shown.stdout
+
+
+def test_lint_uses_the_models_own_tokens(call: Call, rows_file: Path, tmp_path: Path) -> None:
+    long = tmp_path / "long.jsonl"
+    row = {"prompt": "what colour is it " * 400, "completion": "RED-1"}
+    long.write_text(rows_file.read_text() + json.dumps(row) + "\n")
+    findings = json.loads(call("lint", long, "--json").stdout)["findings"]
+    (too_long,) = [finding for finding in findings if 49 in finding["lines"]]
+    assert "1,024" in too_long["message"] or "1024" in too_long["message"]  # the tiny model's context
+
+
+def test_a_comparison_prints_one_document_to_stdout_and_its_progress_to_stderr(
+    call: Call, rows_file: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    result = call("compare", rows_file, "--arms", "zero-shot, few-shot", "--limit", 5, "--out", out, "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout) == json.loads((out / "result.json").read_text())
+    assert [(arm["name"], arm["n"]) for arm in json.loads(result.stdout)["arms"]] == [("zero-shot", 5), ("few-shot", 5)]
+    lines = result.stderr.splitlines()
+    assert lines[0] == "preparing: reading the data"
+    assert any(line.startswith("Few-shot (nearest examples): answering 5 of 5") for line in lines)
+    assert all(first != second for first, second in itertools.pairwise(lines))  # nothing is said twice
+    people = call("compare", rows_file, "--arms", "zero-shot,few-shot", "--limit", 5, "--out", out)
+    assert people.exit_code == 0
+    verdict = json.loads(result.stdout)["verdict"]["sentence"]
+    assert verdict in " ".join(people.stdout.split())
+    assert "Zero-shot" in people.stdout and f"{out}/report.md" in people.stdout
+    assert "answering" not in people.stdout
+
+
+def test_a_comparison_goes_to_the_home_by_default_and_the_result_says_where(
+    call: Call, rows_file: Path, fitting_room_home: Path
+) -> None:
+    result = json.loads(call("compare", rows_file, "--arms", "zero-shot", "--limit", 2, "--json").stdout)
+    folder = Path(result["folder"])
+    assert folder.parent == fitting_room_home / "comparisons"
+    assert {"result.json", "report.md", "items.jsonl"} <= {file.name for file in folder.iterdir()}
+
+
+def test_training_prints_its_outcome_and_keeps_a_safe_adapter(
+    call: Call, rows_file: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    recipe = Recipe(str(tiny_model), batch_size=4, micro_batch_size=4, max_steps=2, evaluations=1, max_length=256)
+    recipe.save(tmp_path / "recipe.yaml")
+    result = call("train", rows_file, "--recipe", tmp_path / "recipe.yaml", "--out", tmp_path / "run", "--json")
+    assert result.exit_code == 0, result.output
+    outcome = json.loads(result.stdout)
+    promised = "run state adapter recipe steps seconds tokens_per_second loss validation_loss health"
+    assert set(promised.split()) <= set(outcome) and {"alive", "stop_rate"} <= set(outcome["health"])
+    assert (outcome["run"], outcome["state"], outcome["steps"]) == ("run", "done", 2)
+    check_adapter(Path(outcome["adapter"]))
+    assert Recipe.load(Path(outcome["recipe"])) == recipe
+    held_out = {row.question for row in RunFolder(tmp_path / "run").read_rows("validation")}
+    trained = {row.question for row in RunFolder(tmp_path / "run").read_rows("train")}
+    assert held_out and trained and not held_out & trained
+    assert "step 2 of 2" in result.stderr
+    again = call("train", rows_file, "--recipe", tmp_path / "recipe.yaml", "--out", tmp_path / "run", "--json")
+    assert (again.exit_code, json.loads(again.stdout)["error"]["kind"]) == (1, "RunError")
+
+
+@pytest.mark.parametrize("name", ["prompt_completion", "messages"])
+def test_a_schema_is_printed(name: str, call: Call) -> None:
+    result = call("schema", name)
+    assert result.exit_code == 0 and json.loads(result.stdout)["$schema"].startswith("https://json-schema.org/")
+
+
+@pytest.mark.parametrize("words", [("--help",), ("compare", "--help"), ("train", "-h"), ("lint", "-h")], ids=" ".join)
+def test_help_is_given(words: tuple[str, ...], call: Call) -> None:
+    result = call(*words)
+    assert result.exit_code == 0 and "Usage" in result.stdout
+
+
+def test_without_a_command_the_help_is_shown_as_wrong_use(call: Call) -> None:
+    result = call()
+    assert result.exit_code == 2 and "compare" in result.output
+
+
+def test_a_file_name_that_is_no_text_does_no_harm(call: Call, start: Any, rows_file: Path, tmp_path: Path) -> None:
+    odd = os.fsencode(tmp_path) + b"/caf\xe9.jsonl"
+    Path(os.fsdecode(odd)).write_bytes(rows_file.read_bytes())
+    assert os.fsencode(json.loads(call("lint", os.fsdecode(odd), "--json").stdout)["file"]) == odd
+    process = start("lint", os.fsdecode(odd))  # a terminal's encoding is that of a real process
+    stdout, stderr = process.communicate()
+    assert (process.returncode, stderr) == (0, b"")
+    assert stdout.startswith(b"Ready to train: ") and b"48 rows" in stdout

@@ -190,8 +190,12 @@ def default_learning_rate(hidden_size: int, batch_size: int) -> float:
     """tinker-cookbook's rule for LoRA on the Llama family: 5e-4 (2000 / hidden)^0.781, times sqrt(batch / 128).
 
     Raised by the half, as "LoRA without regret" finds for short runs (15 instead of 10 times the full-tuning rate).
+    Below a width of 1024, where the rule was not fitted, it is four times that, at most 2e-3: measured on the embedded
+    model and the support desk's rows, 40 steps of 4 rows gave a validation loss of .91 at 5e-4, .75 at 1e-3 and .62 at
+    2e-3.
     """
-    return 1.5 * 5e-4 * math.pow(2000 / hidden_size, 0.781) * math.sqrt(batch_size / 128)
+    rate = 1.5 * 5e-4 * (2000 / hidden_size) ** 0.781 * math.sqrt(batch_size / 128)
+    return rate if hidden_size >= 1024 else min(4 * rate, 2e-3)
 
 
 def _epochs(rows: int) -> float:

@@ -38,6 +38,8 @@ def test_the_learning_rate_falls_with_width_and_rises_with_the_batch() -> None:
     assert default_learning_rate(2000, 128) == pytest.approx(7.5e-4)
     assert default_learning_rate(4000, 128) == pytest.approx(7.5e-4 * 0.5**0.781)
     assert default_learning_rate(2000, 8) == pytest.approx(7.5e-4 / 4)
+    assert default_learning_rate(576, 8) == pytest.approx(4 * 7.5e-4 / 4 * (2000 / 576) ** 0.781)
+    assert default_learning_rate(64, 128) == pytest.approx(2e-3)
 
 
 def test_an_empty_dataset_still_gives_a_recipe() -> None:

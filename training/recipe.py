@@ -195,7 +195,7 @@ def default_learning_rate(hidden_size: int, batch_size: int) -> float:
     2e-3.
     """
     rate = 1.5 * 5e-4 * (2000 / hidden_size) ** 0.781 * math.sqrt(batch_size / 128)
-    return rate if hidden_size >= 1024 else min(4 * rate, 2e-3)
+    return float(rate if hidden_size >= 1024 else min(4 * rate, 2e-3))
 
 
 def _epochs(rows: int) -> float:

@@ -54,10 +54,13 @@ class DataPage:
         gr.HTML(section("Bring your examples", "Rows of a prompt and the wanted answer: JSON lines, JSON, CSV or TSV."))
         with gr.Row(equal_height=False, elem_classes="fr-sources"):
             with gr.Column(scale=3, min_width=320):
-                self.training = gr.File(label="Training examples", height=132, elem_id="training-file")
+                self.training = gr.File(
+                    label="Training examples", height=132, elem_id="training-file", interactive=False
+                )
                 with gr.Row(equal_height=True):
                     self.test = gr.File(
                         label="Test rows (optional)",
+                        interactive=False,
                         height=96,
                         min_width=150,
                         elem_id="test-file",
@@ -65,6 +68,7 @@ class DataPage:
                     )
                     self.documents = gr.File(
                         label="Documents (optional)",
+                        interactive=False,
                         file_count="multiple",
                         height=96,
                         min_width=150,
@@ -76,13 +80,16 @@ class DataPage:
                 for example in EXAMPLES:
                     with gr.Column(elem_classes="fr-example"):
                         gr.HTML(html("<h3>{}</h3><p>{}</p>", example.title, example.about))
-                        self.examples.append(gr.Button(f"Use {example.title}", size="sm", elem_id=f"use-{example.key}"))
+                        use = gr.Button(
+                            f"Use {example.title}", size="sm", elem_id=f"use-{example.key}", interactive=False
+                        )
+                        self.examples.append(use)
 
     def _wire(self, blocks: Any) -> None:
         shown = [self.project, self.number, self.header, self.summary, self.findings, self.preview]
         shown += [self.conversation, self.next, self.training, self.test, self.documents]
         base = {"outputs": shown, "notice": self.notice}
-        on(blocks.load, self.open, **base)
+        on(blocks.load, self.open, outputs=[*shown, *self.examples], notice=self.notice)
         for role, box in (("training", self.training), ("test", self.test)):
             on(box.upload, self._taking(role), inputs=[self.project, box], **base)
         on(self.documents.upload, self.take_documents, inputs=[self.project, self.documents], **base)
@@ -95,7 +102,12 @@ class DataPage:
 
     def open(self) -> dict[Any, Any]:
         """The page as it is opened: with the project of the address, or the one used last."""
-        return self._show(self.workspace.project(asked_for("project")))
+        import gradio as gr
+
+        # Nothing can be clicked before: the answer to a quick click could be overtaken by this one.
+        usable: dict[Any, Any] = {button: gr.Button(interactive=True) for button in self.examples}
+        usable |= {box: gr.File(interactive=True) for box in (self.training, self.test, self.documents)}
+        return self._show(self.workspace.project(asked_for("project"))) | usable
 
     def take_documents(self, project_id: str, uploads: list[str]) -> dict[Any, Any]:
         """Keep uploaded documents in the project."""

@@ -93,7 +93,23 @@ def run_comparison(
         FittingRoomError: the data, the documents, the model or the run has errors; or it is running already.
         StoppedError: somebody asked it to stop.
     """
-    return carry_out(request, _open(request, folder), on_event=on_event)
+    run = folder_for(request, folder)
+    finished = _finished(run)
+    if finished is None:
+        return carry_out(request, _open(request, folder), on_event=on_event)
+    if on_event:
+        on_event({"event": "phase", "phase": f"this was finished before; remove {run.path} to run it again"})
+    return finished
+
+
+def _finished(run: RunFolder) -> dict[str, Any] | None:
+    """The result of a comparison that is whole, arms and all; None where something is still to be done."""
+    try:
+        result: dict[str, Any] = json.loads((run.path / "result.json").read_text("utf-8"))
+        names = [arm["name"] for arm in result["arms"] if not arm["skipped"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return result if all((run.path / "arms" / f"{name}.json").exists() for name in names) else None
 
 
 def carry_out(request: ComparisonRequest, run: RunFolder, *, on_event: OnEvent | None = None) -> dict[str, Any]:

@@ -48,6 +48,10 @@ class Budget:
         each = seconds_per_row * sum(_WEIGHTS.get(arm, 1.0) for arm in arms)
         return max(_FEWEST_ROWS, int(share * self.minutes * 60 / each))
 
+    def learn(self, arm: str, seconds_per_row: float) -> None:
+        """Take what an arm really took for a row as the measure of what the others will take."""
+        self.seconds_per_row = seconds_per_row / _WEIGHTS[arm]
+
     def training_seconds(self, arm: str, still_to_come: Sequence[str], *, rows: int) -> float | None:
         """How long this arm may train, when these tuned arms (itself among them) are still to come.
 

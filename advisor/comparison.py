@@ -276,20 +276,22 @@ class _Comparison:
                 result = run
                 result.save(kept[arm.name])
             results.append(result)
+            self.budget.learn(arm.name, result.seconds / len(result.scores))
             row = result.to_dict([example.completion for example in self.tools.task.test], self.tools.task.metric)
             self.tell("arm", arm=arm.name, state="done", score=row["score"], interval=row["interval"])
         return results
 
     def _size_test_set(self, arms: Sequence[str], base: LocalAnswerer | None) -> None:
-        """Fit the number of test rows to the budget, once: a comparison that goes on keeps its rows."""
+        """Fit the number of test rows to the budget, once: a comparison that goes on keeps its rows.
+
+        A number of rows that was asked for is kept to, whatever the budget.
+        """
         plan = self.run_folder.path / "arms" / "plan.json"
         task, rows = self.tools.task, None
         if plan.exists():
             rows = json.loads(plan.read_text("utf-8"))["test_rows"]
-        elif base is not None and self.budget.minutes is not None:
-            self.tell("phase", phase="timing a few answers to fit the budget")
-            affordable = self.budget.affordable_rows(arms, seconds_per_row=self._probe(base))
-            rows = None if self.request.limit else affordable  # a number that was asked for is kept to
+        elif base is not None and self.budget.minutes is not None and not self.request.limit:
+            rows = self.budget.affordable_rows(arms, seconds_per_row=self._probe(base))
         if rows is not None and rows < len(task.test):
             self.left_out.append(f"{len(task.test) - rows} of {len(task.test)} test rows, to keep to the time budget")
             self.tools.task = task.limited(rows)
@@ -299,10 +301,16 @@ class _Comparison:
     def _probe(self, base: LocalAnswerer) -> float:
         """Seconds that zero-shot takes for a row, after a first few that warm up."""
         prompts = [example.prompt for example in self.tools.task.test[:_PROBE_ROWS]]
+        self.tell("phase", phase="timing a few answers to fit the budget")
         base.answer(prompts[:2], max_new_tokens=4)
         began = time.perf_counter()
-        base.answer(prompts, max_new_tokens=self._longest_answer)
+        base.answer(prompts, max_new_tokens=self._longest_answer, progress=self._probing)
         return (time.perf_counter() - began) / len(prompts)
+
+    def _probing(self, done: int, total: int) -> None:
+        if time.time() - self._last_progress > 1:
+            self._last_progress = time.time()
+            self.tell("phase", phase=f"timing a few answers to fit the budget: {done} of {total}")
 
     @property
     def _longest_answer(self) -> int:

@@ -98,3 +98,11 @@ def test_every_arm_is_known_to_the_budget() -> None:
     assert len({rows for arm, rows in one.items() if arm not in TUNED}) == 5
     for arm in TUNED:
         assert with_left(30).training_seconds(arm, [arm], rows=20)
+
+
+def test_what_an_arm_really_took_is_set_aside_for_the_arms_to_come() -> None:
+    budget = with_left(10, seconds_per_row=0.1)
+    before = budget.training_seconds("qlora", ["qlora"], rows=100)
+    budget.learn("zero-shot", 1.0)
+    after = budget.training_seconds("qlora", ["qlora"], rows=100)
+    assert before is not None and after is not None and after < before

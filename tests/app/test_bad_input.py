@@ -130,6 +130,7 @@ def test_an_error_of_our_own_making_is_one_message_and_a_traceback_only_on_reque
     words = ["compare", rows_file, "--arms", "zero-shot", "--limit", 2, "--out", tmp_path / "out"]
     assert call(*words).exit_code == 0
     (tmp_path / "out" / "arms" / "zero-shot.json").write_text('{"answers": [], "sco')
+    (tmp_path / "out" / "result.json").unlink()  # else it is finished, and only read
     result = call(*words, "--json")
     error = json.loads(result.stdout)["error"]
     assert (result.exit_code, error["kind"]) == (1, "RunError")

@@ -31,6 +31,7 @@ from training.home import home
 from training.models.loading import default_model, load_config, load_model, load_tokenizer, load_tuned, machine
 from training.planning import plan_rows
 from training.runs.folder import ENDED, RunFolder
+from training.runs.heartbeat import Heartbeat
 from training.runs.supervisor import is_alive, launch, start_training, watch
 
 OnEvent = Callable[[dict[str, Any]], None]
@@ -158,8 +159,15 @@ class _Comparison:
     on_event: OnEvent | None
     left_out: list[str] = field(default_factory=list)
     _last_progress: float = 0.0
+    _arm: str = ""
+    _heart: Heartbeat = field(init=False, repr=False)
 
     def run(self) -> dict[str, Any]:
+        self._heart = Heartbeat(self._wait)
+        with self._heart:
+            return self._run()
+
+    def _run(self) -> dict[str, Any]:
         began = time.time()
         self.tell("phase", phase="reading the data")
         task, rows = self._read()
@@ -200,6 +208,8 @@ class _Comparison:
 
     def tell(self, event: str, **values: Any) -> None:
         """Log an event, pass it on, and heed a request to stop."""
+        self._heart.heard()
+        self._arm = values.get("arm", "")
         self.run_folder.log(event, **values)
         if self.on_event:
             self.on_event({"event": event, **values})
@@ -209,6 +219,11 @@ class _Comparison:
                 where=str(self.run_folder.path),
                 next_step="Start it again with the same settings: finished arms are kept.",
             )
+
+    def _wait(self, silence: float) -> None:
+        """Say that the last thing told still goes on. It is not logged: whoever reads the log has a clock."""
+        if self.on_event:
+            self.on_event({"event": "waiting", "arm": self._arm, "seconds": round(silence, 1)})
 
     def _read(self) -> tuple[Task, int]:
         request = self.request

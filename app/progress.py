@@ -22,6 +22,7 @@ class TerminalProgress:
         self.live = console.is_terminal
         self.bars: dict[str, TaskID] = {}
         self._said: dict[str, str] = {}
+        self._last = ""
         self.progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description:46}"),
@@ -56,6 +57,8 @@ class TerminalProgress:
             self._note(arm or "training", f"validation loss {event['validation_loss']:.3f}")
         elif kind == "health":
             self._note(arm or "training", f"{event['stop_rate']:.0%} of held-out answers end by themselves")
+        elif kind == "waiting":
+            self._wait(event["seconds"])
 
     def _arm(self, arm: str, event: dict[str, Any]) -> None:
         state, total = event["state"], event.get("total")
@@ -68,6 +71,12 @@ class TerminalProgress:
             self._finish(arm, f"left out: {event['reason']}")
         else:
             self._note(arm, "getting ready" if state == "preparing" else "training starts")
+
+    def _wait(self, seconds: float) -> None:
+        """Say what still goes on; a terminal's spinner and clock say it by themselves."""
+        if not self.live and self._last in self._said:
+            line = f"{ARM_TITLES.get(self._last, self._last)}: {self._said[self._last]} ... {seconds:.0f} s"
+            self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def _bar(self, name: str) -> TaskID:
         if name not in self.bars:
@@ -82,6 +91,7 @@ class TerminalProgress:
     def _note(self, name: str, note: str, *, done: int | None = None, total: int | None = None) -> None:
         bar = self._bar(name)
         self.progress.update(bar, note=note, completed=done, total=total)
+        self._last = name
         if not self.live and self._said.get(name) != note:
             self._said[name] = note
             line = f"{ARM_TITLES.get(name, name)}: {note}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -44,11 +46,29 @@ def named(events: Sequence[dict[str, Any]], name: str) -> list[dict[str, Any]]:
 def test_a_run_tells_what_it_does_from_the_first_phase_to_done(finished: Any) -> None:
     run, _, told = finished
     written = [json.loads(line) for line in (run.path / "events.jsonl").read_text().splitlines()]
+    told = [event for event in told if event["event"] != "waiting"]
     assert told == written
     assert [event["time"] for event in told] == sorted(event["time"] for event in told)
     order = list(dict.fromkeys(event["event"] for event in told))
     assert order == ["phase", "training", "step", "evaluation", "saved", "health", "done"]
     assert told[-1]["event"] == "done"
+
+
+def test_a_silent_run_gives_a_sign_of_life_while_its_process_starts(tmp_path: Path) -> None:
+    (tmp_path / "silent.py").write_text("import time; time.sleep(600)")
+    run = RunFolder(tmp_path)
+    run.update(state="preparing")
+    process = subprocess.Popen([sys.executable, "-m", "silent"], cwd=tmp_path)
+    (tmp_path / "pid").write_text(str(process.pid))
+    told: list[dict[str, Any]] = []
+
+    def listen(event: dict[str, Any]) -> None:
+        told.append(event)
+        process.kill()
+
+    with process, pytest.raises(RunError):
+        watch(run, listen)
+    assert told and {event["event"] for event in told} == {"waiting"} and told[0]["seconds"] > 0
 
 
 def test_each_step_has_its_loss_speed_and_time_left(finished: Any) -> None:

@@ -19,6 +19,7 @@ from training.home import home
 from training.models import embedded
 from training.recipe import Recipe
 from training.runs.folder import ENDED, RunFolder
+from training.runs.heartbeat import Heartbeat
 
 Watcher = Callable[[dict[str, Any]], None]
 # Seconds between two looks at a run's events, and without a sign of a new process before it counts as dead.
@@ -128,21 +129,23 @@ def _is_worker(process: Path) -> bool:
 def watch(run: RunFolder, on_event: Watcher | None = None) -> dict[str, Any]:
     """Wait until the run has ended, telling `on_event` of each event; what ``train --json`` says about it.
 
+    While the run is silent, `on_event` gets ``waiting`` events, so that its user sees that it goes on.
     Whoever leaves early (Ctrl-C, an error of `on_event`) takes the run along: it is asked to stop and to save first.
 
     Raises:
         RunError: the run failed or its process died.
     """
-    position, state = 0, "queued"
+    position, state, tell = 0, "queued", on_event or (lambda event: None)
     try:
-        while state not in ENDED:
-            state = state_of(run)
-            events, position = run.events(position)
-            for event in events:
-                if on_event:
-                    on_event(event)
-            if state not in ENDED:
-                time.sleep(_POLL)
+        with Heartbeat(lambda silence: tell({"event": "waiting", "seconds": round(silence, 1)})) as heart:
+            while state not in ENDED:
+                state = state_of(run)
+                events, position = run.events(position)
+                for event in events:
+                    heart.heard()
+                    tell(event)
+                if state not in ENDED:
+                    time.sleep(_POLL)
     finally:
         if state not in ENDED:
             stop(run)

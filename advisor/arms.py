@@ -97,7 +97,8 @@ def answer_all(
     """Build the prompts, answer them, score the answers. Making the prompts (retrieval) counts as answering time."""
     began = time.perf_counter()
     prompts: list[tuple[Message, ...]] = approach.prompts(test)
-    answers = answerer.answer(prompts, max_new_tokens=max_new_tokens, progress=progress)
+    tools = [example.tools for example in test]
+    answers = answerer.answer(prompts, max_new_tokens=max_new_tokens, progress=progress, tools=tools)
     seconds = time.perf_counter() - began
     scores = metric.scores([answer.text for answer in answers], [example.completion for example in test])
     return ArmResult(approach.name, approach.title, tuple(answers), scores, seconds, setup_seconds, training)

@@ -24,16 +24,17 @@ class Dataset:
 def load_examples(path: Path | str) -> Dataset:
     """Read a file of training rows; rows with an error of their own are left out.
 
-    Rows that contradict or repeat another stay: only a person can tell which one is right.
+    Rows that contradict or repeat another stay: only a person can tell which one is right. Rows with a thumb down are
+    left out too: their answer is not wanted.
 
     Raises:
         UsageError: The path is missing, is a folder, or may not be read.
         DataError: The file is empty or binary, or has no usable row.
     """
     path = Path(path)
-    examined = examine(path)
-    report = examined.report
-    if not examined.examples:
+    report, read = examine(path, checks=("structure",))
+    examples = tuple(example for example in read if example.desirable is not False)
+    if not examples:
         first = report.findings[0].message if report.findings else "no rows"
         raise DataError(
             "the file has no usable row",
@@ -42,4 +43,4 @@ def load_examples(path: Path | str) -> Dataset:
             expected='rows like {"prompt": "...", "completion": "..."} or {"messages": [...]}, or CSV columns',
             next_step=f"fitting-room lint {path}",
         )
-    return Dataset(path, report.format, examined.examples, report)
+    return Dataset(path, report.format, examples, report)

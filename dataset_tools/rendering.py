@@ -9,6 +9,8 @@ A tokenizer is passed in (transformers' fast tokenizer or anything of that shape
 
 from __future__ import annotations
 
+import itertools
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,33 +36,36 @@ class Rendered:
         return Rendered(self.ids[:max_length], self.mask[:max_length])
 
 
-def prompt_text(messages: Sequence[Message], tokenizer: Any) -> str:
-    """The prompt as text, ending where the model's answer begins.
+def prompt_text(messages: Sequence[Message], tokenizer: Any, *, tools: str | None = None) -> str:
+    """The prompt as text, ending where the model's answer begins. ``tools`` are declared tools, as JSON text.
 
     Raises:
-        DataError: the model's template refuses these messages.
+        DataError: the model's template refuses these messages, or the tokenizer has no template.
     """
-    return _apply(messages, tokenizer, add_generation_prompt=True)
+    return _apply(messages, tokenizer, tools=tools, add_generation_prompt=True)
 
 
-def render_prompts(prompts: Iterable[Sequence[Message]], tokenizer: Any) -> list[list[int]]:
-    """Prompts -> token ids, one list each, without padding."""
-    texts = [prompt_text(messages, tokenizer) for messages in prompts]
+def render_prompts(
+    prompts: Iterable[Sequence[Message]], tokenizer: Any, *, tools: Iterable[str | None] | None = None
+) -> list[list[int]]:
+    """Prompts -> token ids, one list each, without padding. ``tools`` are those declared for each prompt, if any."""
+    declared = itertools.repeat(None) if tools is None else tools
+    texts = [prompt_text(messages, tokenizer, tools=given) for messages, given in zip(prompts, declared, strict=False)]
     if not texts:
         return []
     ids: list[list[int]] = tokenizer(texts, add_special_tokens=False)["input_ids"]
     return ids
 
 
-def render(example: Example, tokenizer: Any) -> Rendered:
-    """A training row -> ids and mask: the prompt is read, the answer and its end-of-turn token are trained.
+def row_texts(example: Example, tokenizer: Any) -> tuple[str, str]:
+    """A training row as the template writes it: the prompt up to where the answer begins, and the rest.
 
     Raises:
         DataError: the model's template refuses the row, or renders the prompt differently once the answer follows
             (training and serving would then differ).
     """
-    before = prompt_text(example.prompt, tokenizer)
-    whole = _apply(example.messages, tokenizer, add_generation_prompt=False)
+    before = prompt_text(example.prompt, tokenizer, tools=example.tools)
+    whole = _apply(example.messages, tokenizer, tools=example.tools, add_generation_prompt=False)
     if not whole.startswith(before):
         raise DataError(
             "The model's chat template renders this prompt differently when the answer follows.",
@@ -68,9 +73,21 @@ def render(example: Example, tokenizer: Any) -> Rendered:
             expected="a template whose prompt is a prefix of prompt + answer; else it learns what it is never asked",
             next_step="Choose another base model, or remove what the template rewrites (such as an earlier reasoning).",
         )
-    prompt_ids, answer_ids = tokenizer([before, whole[len(before) :]], add_special_tokens=False)["input_ids"]
+    return before, whole[len(before) :]
+
+
+def render(example: Example, tokenizer: Any) -> Rendered:
+    """A training row -> ids and mask: the prompt is read, the answer and its end-of-turn token are trained.
+
+    Nothing is trained where the answer has weight 0, or was judged as one that is not wanted.
+
+    Raises:
+        DataError: as `row_texts` does.
+    """
+    prompt_ids, answer_ids = tokenizer(list(row_texts(example, tokenizer)), add_special_tokens=False)["input_ids"]
     answer_ids = _end_at_stop_token(list(answer_ids), tokenizer)
-    return Rendered(list(prompt_ids) + answer_ids, [0] * len(prompt_ids) + [1] * len(answer_ids))
+    trained = 0 if example.messages[-1].weight == 0 or example.desirable is False else 1
+    return Rendered(list(prompt_ids) + answer_ids, [0] * len(prompt_ids) + [trained] * len(answer_ids))
 
 
 def _end_at_stop_token(answer_ids: list[int], tokenizer: Any) -> list[int]:
@@ -85,12 +102,21 @@ def _end_at_stop_token(answer_ids: list[int], tokenizer: Any) -> list[int]:
     return [*answer_ids, tokenizer.eos_token_id]
 
 
-def _apply(messages: Sequence[Message], tokenizer: Any, *, add_generation_prompt: bool) -> str:
+def _apply(messages: Sequence[Message], tokenizer: Any, *, tools: str | None, add_generation_prompt: bool) -> str:
     from jinja2 import TemplateError
 
-    plain = [message.to_dict() for message in messages]
+    if tokenizer.chat_template is None:
+        raise DataError(
+            "The tokenizer has no chat template.",
+            expected="a model that was made for conversations",
+            next_step="Choose the instruct or chat version of the model.",
+        )
+    options: dict[str, Any] = {} if tools is None else {"tools": json.loads(tools)}
+    plain = [_for_template(message) for message in messages]
     try:
-        text: str = tokenizer.apply_chat_template(plain, tokenize=False, add_generation_prompt=add_generation_prompt)
+        text: str = tokenizer.apply_chat_template(
+            plain, tokenize=False, add_generation_prompt=add_generation_prompt, **options
+        )
     except TemplateError as error:
         raise DataError(
             "The model's chat template refuses these messages.",
@@ -99,3 +125,19 @@ def _apply(messages: Sequence[Message], tokenizer: Any, *, add_generation_prompt
             next_step="Merge the system message into the first user message, or choose another base model.",
         ) from error
     return text
+
+
+def _for_template(message: Message) -> dict[str, Any]:
+    """The message for a template: arguments of calls as an object, as templates write them as JSON themselves.
+
+    That is what transformers asks for (huggingface.co/docs/transformers/chat_extras): text would be escaped again.
+    """
+    made = message.to_dict()
+    for call in made.get("tool_calls", ()):
+        try:
+            arguments = json.loads(call["function"]["arguments"])
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(arguments, dict):
+            call["function"]["arguments"] = arguments
+    return made

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import random
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from dataset_tools.checks.base import Check, Hit, Severity
+from dataset_tools.checks.base import Check, Family, Hit, Severity
 
 Verdict = Literal["train", "fix_first", "do_not_train"]
-SHOWN = 100  # places kept per finding: the report of a bad file of five million rows must stay readable
+SHOWN = 100  # first places kept per finding, and as many drawn from the rest: a report must stay readable
 _RANK: dict[Severity, int] = {"error": 0, "warning": 1, "info": 2}
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """All hits of one check in a file: their number, and the first 100 of them."""
+    """All hits of one check in a file: their number, the first 100 of them, and 100 drawn from the rest, in order."""
 
     check: str
     severity: Severity
@@ -23,6 +24,9 @@ class Finding:
     why: str
     count: int
     hits: tuple[Hit, ...]
+    family: Family = "structure"
+    fix: str | None = None
+    safe: bool = False
 
     @property
     def message(self) -> str:
@@ -35,16 +39,16 @@ class Finding:
 
     @property
     def lines(self) -> list[int]:
-        """The 1-based physical lines of the first 100 hits, without repeats."""
+        """The 1-based physical lines of the hits that were kept, without repeats."""
         return list(dict.fromkeys(hit.line for hit in self.hits if hit.line is not None))
 
     @property
     def records(self) -> list[int]:
-        """The 1-based records of the first 100 hits (a header is not counted), without repeats."""
+        """The 1-based records of the hits that were kept (a header is not counted), without repeats."""
         return list(dict.fromkeys(hit.record for hit in self.hits if hit.record is not None))
 
     def to_dict(self) -> dict[str, Any]:
-        """The finding as JSON, with its first three hits as examples."""
+        """The finding as JSON, with its first three hits as examples. ``fix`` says what would put it right."""
         return {
             "check": self.check,
             "severity": self.severity,
@@ -54,6 +58,9 @@ class Finding:
             "records": self.records,
             "title": self.title,
             "why": self.why,
+            "family": self.family,
+            "fix": self.fix,
+            "safe": self.safe,
             "examples": [{"line": hit.line, "record": hit.record, "message": hit.message} for hit in self.hits[:3]],
         }
 
@@ -88,33 +95,100 @@ class Report:
 
 
 @dataclass(slots=True)
-class Collector:
-    """Gathers hits while a file is looked at: counts all, keeps the first 100 of each check and severity."""
+class _Kept:
+    """The hits of one check and severity: all counted, the first ones and a random draw of the others kept."""
 
-    error_records: set[int] = field(default_factory=set)
-    _found: dict[tuple[str, Severity], tuple[Check, list[Hit]]] = field(default_factory=dict)
-    _counts: dict[tuple[str, Severity], int] = field(default_factory=dict)
+    check: Check
+    count: int = 0
+    first: list[Hit] = field(default_factory=list)
+    drawn: list[Hit] = field(default_factory=list)
+
+    def add(self, hit: Hit, rng: random.Random) -> None:
+        """Count a hit, and keep it or not (Vitter's algorithm R for those behind the first)."""
+        self.count += 1
+        if len(self.first) < SHOWN:
+            self.first.append(hit)
+        elif len(self.drawn) < SHOWN:
+            self.drawn.append(hit)
+        else:
+            place = rng.randrange(self.count - SHOWN)
+            if place < SHOWN:
+                self.drawn[place] = hit
+
+    def hits(self) -> tuple[Hit, ...]:
+        """What was kept; the drawn ones in the order of the file."""
+        return (*self.first, *sorted(self.drawn, key=lambda hit: (hit.line or 0, hit.record or 0)))
+
+
+class Collector:
+    """Gathers hits while a file is looked at, in memory that does not grow with them."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, Severity], _Kept] = {}
+        self._bad = bytearray()  # by record: 1 where it has an error
+        self._rng = random.Random(0)
 
     def add(self, check: Check, hits: Iterable[Hit]) -> int:
         """Take the hits of a check and return how many of them are errors."""
         errors = 0
         for hit in hits:
             severity = hit.severity or check.severity
-            key = (check.id, severity)
-            kept = self._found.setdefault(key, (check, []))[1]
-            self._counts[key] = self._counts.get(key, 0) + 1
-            if len(kept) < SHOWN:
-                kept.append(hit)
+            self._kept.setdefault((check.id, severity), _Kept(check)).add(hit, self._rng)
             if severity == "error":
                 errors += 1
-                if hit.record is not None:
-                    self.error_records.add(hit.record)
+                self._mark(hit.record)
         return errors
+
+    def pack(self) -> tuple[dict[tuple[str, Severity], tuple[int, list[Hit]]], bytes]:
+        """What `absorb` takes, for another process: checks hold functions, which cannot be pickled."""
+        kept = {key: (kept.count, [*kept.first, *kept.drawn]) for key, kept in self._kept.items()}
+        return kept, bytes(self._bad)
+
+    def absorb(self, packed: Any, *, by_id: Mapping[str, Check], lines: int, records: int) -> None:
+        """Take what was gathered in a later part of the file, whose lines and records were counted from its start."""
+        found, bad = packed
+        for key, (count, hits) in found.items():
+            mine = self._kept.setdefault(key, _Kept(by_id[key[0]]))
+            for hit in hits:
+                mine.add(_moved(hit, lines=lines, records=records), self._rng)
+            mine.count += count - len(hits)
+        for record, is_bad in enumerate(bad):
+            if is_bad:
+                self._mark(records + record)
+
+    def _mark(self, record: int | None) -> None:
+        if record is None:
+            return
+        if record >= len(self._bad):
+            self._bad.extend(bytes(record + 1 - len(self._bad)))
+        self._bad[record] = 1
+
+    @property
+    def bad_records(self) -> int:
+        """How many records have an error."""
+        return self._bad.count(1)
 
     def findings(self) -> tuple[Finding, ...]:
         """The findings, the worst first, then those with most hits."""
-        made = (
-            Finding(check.id, severity, check.title, check.why, self._counts[check.id, severity], tuple(hits))
-            for (_, severity), (check, hits) in self._found.items()
-        )
+        made = (_finding(kept, severity) for (_, severity), kept in self._kept.items())
         return tuple(sorted(made, key=lambda finding: (_RANK[finding.severity], -finding.count)))
+
+
+def _moved(hit: Hit, *, lines: int, records: int) -> Hit:
+    line = None if hit.line is None else hit.line + lines
+    return replace(hit, line=line, record=None if hit.record is None else hit.record + records)
+
+
+def _finding(kept: _Kept, severity: Severity) -> Finding:
+    check = kept.check
+    return Finding(
+        check=check.id,
+        severity=severity,
+        title=check.title,
+        why=check.why,
+        count=kept.count,
+        hits=kept.hits(),
+        family=check.family,
+        fix=check.fix.what if check.fix else None,
+        safe=check.fix.safe if check.fix else False,
+    )

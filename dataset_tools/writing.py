@@ -13,14 +13,18 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from dataset_tools.errors import DiskFullError
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
-def write_bytes_atomically(path: Path, data: bytes) -> None:
-    """Replace ``path`` by a file holding ``data``. Missing parent folders are made.
+@contextlib.contextmanager
+def open_atomically(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that takes the place of ``path`` when the block ends well, and else leaves no trace.
+
+    Missing parent folders are made.
 
     Raises:
         DiskFullError: No space is left. The old file is untouched and nothing half-written stays behind.
@@ -31,7 +35,7 @@ def write_bytes_atomically(path: Path, data: bytes) -> None:
         handle, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
         try:
             with open(handle, "wb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 os.fchmod(file.fileno(), _mode_for(path))
                 os.fsync(file.fileno())
@@ -41,6 +45,12 @@ def write_bytes_atomically(path: Path, data: bytes) -> None:
                 os.unlink(temporary)
             raise
         _sync_folder(path.parent)
+
+
+def write_bytes_atomically(path: Path, data: bytes) -> None:
+    """Replace ``path`` by a file holding ``data``; it raises what `open_atomically` does."""
+    with open_atomically(path) as file:
+        file.write(data)
 
 
 def write_text_atomically(path: Path, text: str) -> None:

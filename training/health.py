@@ -30,7 +30,8 @@ def check_health(
     import torch
 
     model.eval()
-    rows = render_prompts((example.prompt for example in examples), tokenizer)
+    tools = [example.tools for example in examples]
+    rows = render_prompts((example.prompt for example in examples), tokenizer, tools=tools)
     with torch.inference_mode():
         ids, mask = _pad_left(rows, tokenizer, model.device)
         with_adapter = model(input_ids=ids, attention_mask=mask, logits_to_keep=1).logits

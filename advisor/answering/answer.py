@@ -30,7 +30,12 @@ class Answerer(Protocol):
     """Something that answers prompts, greedily, always the same way."""
 
     def answer(
-        self, prompts: Sequence[Sequence[Message]], *, max_new_tokens: int, progress: Progress | None = None
+        self,
+        prompts: Sequence[Sequence[Message]],
+        *,
+        max_new_tokens: int,
+        progress: Progress | None = None,
+        tools: Sequence[str | None] | None = None,
     ) -> list[Answer]:
-        """Answer all prompts; the answers come in the prompts' order."""
+        """Answer all prompts; the answers come in the prompts' order. ``tools`` are those that each prompt declares."""
         ...

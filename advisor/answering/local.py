@@ -40,12 +40,20 @@ class LocalAnswerer:
         self._can_share = share_prefixes(self.model)
 
     def answer(
-        self, prompts: Sequence[Sequence[Message]], *, max_new_tokens: int, progress: Progress | None = None
+        self,
+        prompts: Sequence[Sequence[Message]],
+        *,
+        max_new_tokens: int,
+        progress: Progress | None = None,
+        tools: Sequence[str | None] | None = None,
     ) -> list[Answer]:
-        """Answer all prompts, at most `max_new_tokens` tokens each; the answers come in the prompts' order."""
+        """Answer all prompts, at most `max_new_tokens` tokens each; the answers come in the prompts' order.
+
+        ``tools`` are those that each prompt declares, as JSON text.
+        """
         import torch
 
-        rows = render_prompts(prompts, self.tokenizer)
+        rows = render_prompts(prompts, self.tokenizer, tools=tools)
         prefix = common_prefix(rows) if self._can_share else 0
         answers: list[Answer | None] = [None] * len(rows)
         done = 0

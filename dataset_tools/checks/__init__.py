@@ -1,18 +1,59 @@
 """The catalogue of checks: one file a family. What runs them, and in which order, is `dataset_tools.lint`."""
 
-from dataset_tools.checks import duplicates, fields, file, roles, tokens
-from dataset_tools.checks.base import Check, DatasetCheck, DatasetView, ExampleCheck, Hit, RowCheck, RowView, Severity
+from dataset_tools.checks import (
+    duplicates,
+    fields,
+    file,
+    labels,
+    leaks,
+    long_rows,
+    near_duplicates,
+    preference,
+    privacy,
+    reasoning,
+    roles,
+    text,
+    tokens,
+    tools,
+)
+from dataset_tools.checks.base import (
+    Check,
+    DatasetCheck,
+    ExampleCheck,
+    ExampleView,
+    Hit,
+    RowCheck,
+    RowView,
+    Setting,
+    Severity,
+)
 
-CHECKS: tuple[Check, ...] = (*file.CHECKS, *fields.CHECKS, *roles.CHECKS, *duplicates.CHECKS, *tokens.CHECKS)
+CHECKS: tuple[Check, ...] = (
+    *file.CHECKS,
+    *fields.CHECKS,
+    *roles.CHECKS,
+    *duplicates.CHECKS,
+    *near_duplicates.CHECKS,
+    *long_rows.CHECKS,
+    *reasoning.CHECKS,
+    *tokens.CHECKS,
+    *tools.CHECKS,
+    *leaks.CHECKS,
+    *preference.CHECKS,
+    *text.CHECKS,
+    *labels.CHECKS,
+    *privacy.CHECKS,
+)
 
 __all__ = [
     "CHECKS",
     "Check",
     "DatasetCheck",
-    "DatasetView",
     "ExampleCheck",
+    "ExampleView",
     "Hit",
     "RowCheck",
     "RowView",
+    "Setting",
     "Severity",
 ]

@@ -1,25 +1,32 @@
-"""What a check is: an id, a severity, a reason, and a small function over a row, an example or the whole dataset."""
+"""What a check is: an id, a family, a severity, a reason, and a small function over a row, an example or them all."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
-import xxhash
-
-from dataset_tools.checks.lengths import LongRow, find_long_rows
-from dataset_tools.example import Example
+from dataset_tools.checks.fix import Fix
+from dataset_tools.example import Example, Message
 from dataset_tools.formats.base import Format, ShapeError, Turn, Value
-from dataset_tools.reading import Source
-from dataset_tools.similarity import fold
 from dataset_tools.task_type import TaskTypeGuess, detect_task_type
 
-_ASCII_BLANKS = bytes(code for code in range(128) if chr(code).isspace())
 Severity = Literal["error", "warning", "info"]
-Need = Literal["tokenizer", "max_length"]
+Family = Literal["structure", "duplicates", "tokens", "text", "labels", "privacy", "tools", "leaks", "preference"]
+FAMILIES: tuple[Family, ...] = (
+    "structure",
+    "duplicates",
+    "tokens",
+    "text",
+    "labels",
+    "privacy",
+    "tools",
+    "leaks",
+    "preference",
+)
+Need = Literal["tokenizer", "max_length", "test_rows"]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,38 +60,126 @@ class RowView:
         return [str(self.shape)] if self.shape is not None and self.shape.check == check else []
 
 
-@dataclass(frozen=True)
-class DatasetView:
-    """Everything the dataset checks may look at. ``examples`` are the rows without an error."""
+class ExampleView:
+    """A good row as the example checks see it: its texts at once, the example itself only where a check asks.
 
-    source: Source
-    format: Format | None
-    examples: Sequence[Example]
+    ``contents`` are the texts of its messages in order (a system message, if any, first; the wanted answer last).
+    """
+
+    __slots__ = ("_example", "_text", "contents", "group", "line", "record")
+
+    def __init__(
+        self,
+        contents: Sequence[str],
+        *,
+        line: int,
+        record: int,
+        group: str | None = None,
+        example: Example | None = None,
+    ) -> None:
+        self.contents, self.line, self.record, self.group = contents, line, record, group
+        self._example = example
+        self._text: str | None = None
+
+    @classmethod
+    def of(cls, example: Example) -> ExampleView:
+        """Look at an example."""
+        contents = [message.content for message in example.messages]
+        return cls(contents, line=example.line, record=example.record, group=example.group, example=example)
+
+    @property
+    def completion(self) -> str:
+        """The wanted answer."""
+        return self.contents[-1]
+
+    @property
+    def text(self) -> str:
+        """All texts of the row, with a NUL between two messages."""
+        if self._text is None:
+            self._text = "\x00".join(self.contents)
+        return self._text
+
+    @property
+    def example(self) -> Example:
+        """The example."""
+        if self._example is None:
+            self._example = plain_example(self.contents, line=self.line, record=self.record, group=self.group)
+        return self._example
+
+    def hit(self, message: str, *, severity: Severity | None = None) -> Hit:
+        """A hit at the row's place."""
+        return Hit(message, self.line, self.record, severity)
+
+
+def plain_example(contents: Sequence[str], *, line: int, record: int, group: str | None = None) -> Example:
+    """The example of texts whose roles are plain: a system message where their number is odd, then turn by turn."""
+    start = len(contents) % 2
+    roles = ("system",)[:start] + ("user", "assistant") * (len(contents) // 2)
+    messages = tuple(Message(role, content) for role, content in zip(roles, contents, strict=True))
+    return Example(messages, line=line, record=record, group=group)
+
+
+@dataclass
+class Setting:
+    """What the checks of a whole file may look at beside the rows that pass by.
+
+    ``views`` holds up to 5,000 rows drawn at random from all, and is complete once they have passed.
+    ``read_again`` gives the examples of some records in a second pass, in their order. ``test_rows`` are the rows
+    that must not be among these; ``fields`` are the header of a table, or the keys of the first row.
+    """
+
     tokenizer: Any = None
     max_length: int | None = None
+    test_rows: Sequence[Example] | None = None
+    format: Format | None = None
+    fields: tuple[str, ...] = ()
+    views: list[ExampleView] = field(default_factory=list)
+    rows: int = 0
+    usable: int = 0
+    read_again: Callable[[set[int]], Iterator[Example]] = lambda records: iter(())
+    _shared: dict[type, Any] = field(default_factory=dict)
+
+    def share(self, kind: type[T]) -> T:
+        """The one object of a class that several checks use together; it is made with the setting."""
+        if kind not in self._shared:
+            self._shared[kind] = kind(self)  # type: ignore[call-arg]
+        made: T = self._shared[kind]
+        return made
 
     @cached_property
     def task(self) -> TaskTypeGuess:
-        """The kind of task, guessed once."""
-        return detect_task_type([example.completion for example in self.examples])
+        """The kind of task, guessed once from the sample; ask only when the rows have passed."""
+        return detect_task_type([view.completion for view in self.views])
 
     @cached_property
-    def long_rows(self) -> list[LongRow]:
-        """The rows of more tokens than ``max_length``, rendered once."""
-        return find_long_rows(self.examples, self.tokenizer, max_length=self.max_length or 0)
+    def sample(self) -> list[Example]:
+        """The examples of the rows that were drawn; ask only when the rows have passed."""
+        return [view.example for view in self.views]
 
-    @cached_property
-    def keys(self) -> list[tuple[int, int]]:
-        """For each example a key of its prompt and one of its completion, equal where the folded texts are.
 
-        Folding is slow, so only the prompts that are equal without their blanks are folded.
-        """
-        loose = [_loose_key(example) for example in self.examples]
-        counts = Counter(loose)
-        return [
-            (_hash(_turns_text(example)), _hash(fold(example.completion))) if counts[key] > 1 else (key, 0)
-            for key, example in zip(loose, self.examples, strict=True)
-        ]
+class Observer(Protocol):
+    """What sees each good row once, for the checks of the whole file; several checks can share one.
+
+    It keeps numbers and hashes, never rows: a file may have millions. One that also has `Mergeable`'s methods lets
+    large files be looked at in several processes.
+    """
+
+    def __init__(self, setting: Setting) -> None:
+        """Begin."""
+
+    def see(self, view: ExampleView, /) -> None:
+        """Look at a row."""
+
+
+@runtime_checkable
+class Mergeable(Protocol):
+    """An observer that can be told what another one saw, in another process, of a later part of the file."""
+
+    def pack(self) -> Any:
+        """What it saw, to be pickled."""
+
+    def absorb(self, packed: Any, *, records: int) -> None:
+        """Take what another one saw; its records come ``records`` later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,19 +191,24 @@ class Check:
         severity: An error keeps the row from training, a warning does not, an info is only told.
         title: What was found, in a few words.
         why: Why it matters, in one sentence, with its source where there is one.
+        family: What it belongs to; whole families can be chosen.
+        fix: How it can be put right by a program, where it can.
     """
 
     id: str
     severity: Severity
     title: str
     why: str
+    family: Family = "structure"
+    fix: Fix | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowCheck(Check):
-    """A check of a row as it stands in the file, run on the rows that do not convert.
+    """A check of a row as it stands in the file, run on the rows that are not plain or do not convert.
 
-    With ``on_good_rows`` it is run on all rows, and may look at no more than ``value``.
+    With ``on_good_rows`` it is also run on rows that convert, and may look at no more than ``value``; the format's
+    ``sound`` must not call a row plain that such a check has something to say about.
     """
 
     run: Callable[[RowView], Iterable[str]]
@@ -117,34 +217,30 @@ class RowCheck(Check):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExampleCheck(Check):
-    """A check of each example on its own."""
+    """A check of each good row on its own. It must be quick on a row without a fault: look for a mark first.
 
-    run: Callable[[Example], Iterable[str]]
+    ``start`` gives the function for a setting, for checks that need a tokenizer or a limit; without what it ``needs``
+    the check is skipped, and the report says so.
+    """
+
+    run: Callable[[ExampleView], Iterable[str]] = lambda view: ()
+    start: Callable[[Setting], Callable[[ExampleView], Iterable[str]]] | None = None
+    needs: tuple[Need, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetCheck(Check):
-    """A check that must see all rows, or that needs a tokenizer or a length limit; without these it is skipped."""
+    """A check of the whole file, run once all rows have passed.
 
-    run: Callable[[DatasetView], Iterable[Hit]]
+    ``run`` gets the observer of the class that is named, or the setting where none is. Without what it ``needs`` the
+    check is skipped, and the report says so.
+    """
+
+    run: Callable[[Any], Iterable[Hit]]
+    observer: type[Observer] | None = None
     needs: tuple[Need, ...] = ()
 
 
 def hit_at(example: Example, message: str, *, severity: Severity | None = None) -> Hit:
     """A hit at the example's place in the file."""
     return Hit(message, example.line, example.record, severity)
-
-
-def _turns_text(example: Example) -> str:
-    return "\x00".join(fold(message.content) for message in example.prompt)
-
-
-def _loose_key(example: Example) -> int:
-    """The same for prompts that are the same when folded, and for few others."""
-    text = "\x00".join(message.content for message in example.prompt)
-    raw = text.encode() if text.isascii() else fold(text).encode("utf-8", errors="surrogatepass")
-    return xxhash.xxh3_128_intdigest(raw.lower().translate(None, _ASCII_BLANKS))
-
-
-def _hash(text: str) -> int:
-    return xxhash.xxh3_128_intdigest(text.encode("utf-8", errors="surrogatepass"))

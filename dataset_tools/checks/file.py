@@ -4,36 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dataset_tools.checks.base import Check, DatasetCheck, DatasetView, Hit
-from dataset_tools.formats import PromptCompletion
+from dataset_tools.checks.base import Check, DatasetCheck, Hit, Setting
+from dataset_tools.checks.fix import Fix
+from dataset_tools.repairs import repaired_rows
 
 MIN_ROWS = 10  # OpenAI's fine-tuning guide asks for at least 10 examples; mistral-finetune for as many
 MIN_TRAINABLE = 2
+_WRITTEN_ANEW = Fix(what="write the rows anew, as JSON lines in UTF-8", safe=True)
 
 
-def _few_rows(data: DatasetView) -> Iterator[Hit]:
-    rows = len(data.examples)
+def _few_rows(setting: Setting) -> Iterator[Hit]:
+    rows = setting.usable
     if rows < MIN_ROWS:
         message = f"{rows} usable rows, fewer than {MIN_ROWS}"
         yield Hit(message, severity="error" if rows < MIN_TRAINABLE else None)
 
 
-def _mapped_columns(data: DatasetView) -> Iterator[Hit]:
-    mapped = data.format.mapped() if isinstance(data.format, PromptCompletion) else []
+def _mapped_columns(setting: Setting) -> Iterator[Hit]:
+    mapped = setting.format.mapped() if setting.format is not None else []
     if mapped:
         yield Hit("mapped columns: " + ", ".join(mapped))
 
 
-def _unknown_format(data: DatasetView) -> Iterator[Hit]:
-    if data.format is not None or not data.source.rows:
+def _unknown_format(setting: Setting) -> Iterator[Hit]:
+    if setting.format is not None or not setting.rows:
         return
-    columns = data.source.columns
-    if not columns:
-        first = next((row.value for row in data.source.rows if isinstance(row.value, dict)), {})
-        columns = tuple(first)
-    named = ", ".join(repr(column[:40]) for column in columns[:6]) or "none"
-    header = "; the first line is taken for the header" if data.source.columns else ""
-    yield Hit(f"no row has the fields of a known format (fields found: {named}{header})")
+    named = ", ".join(repr(column[:40]) for column in setting.fields[:6]) or "none"
+    yield Hit(f"no row has the fields of a known format (fields found, or the first line of a table: {named})")
 
 
 CHECKS: tuple[Check, ...] = (
@@ -50,14 +47,22 @@ CHECKS: tuple[Check, ...] = (
         severity="error",
         title="invalid JSON",
         why="A row that is not JSON (RFC 8259) is lost; strict trainers stop at the first one.",
+        fix=Fix(what="read what was meant: commas, quotes, comments, rows that share a line", text=repaired_rows),
     ),
     Check(
         id="lone-surrogate",
         severity="error",
         title="half of a character",
         why="A lone surrogate is no Unicode text (RFC 8259, 8.2): no tokenizer takes it and no file can hold it.",
+        fix=Fix(what="put U+FFFD in the place of half a character", text=repaired_rows),
     ),
     Check(id="line-too-long", severity="error", title="a line of more than 32 MiB", why="No row of text is that long."),
+    Check(
+        id="unreadable-value",
+        severity="warning",
+        title="a value that is no text",
+        why="Bytes or dates that cannot be shown as text (pictures, sound) are left out of the row; the rest is kept.",
+    ),
     Check(
         id="invalid-csv",
         severity="error",
@@ -75,21 +80,63 @@ CHECKS: tuple[Check, ...] = (
         severity="warning",
         title="a key comes twice",
         why="Only the last one counts, so text is lost without a word (RFC 8259, 4).",
+        fix=Fix(what="keep the last of equal keys", text=repaired_rows),
     ),
     Check(
         id="encoding",
         severity="warning",
         title="not UTF-8",
         why="JSON is UTF-8 (RFC 8259, 8.1); another encoding has to be guessed, and a wrong guess spoils letters.",
+        fix=Fix(what="write the file anew in UTF-8, with the letters that were guessed"),
     ),
     Check(
         id="bom",
         severity="info",
         title="a byte order mark",
         why="Strict JSON readers call line 1 invalid because of it.",
+        fix=_WRITTEN_ANEW,
     ),
-    Check(id="crlf", severity="info", title="Windows line ends", why="They do no harm here; some tools keep the CR."),
-    Check(id="blank-line", severity="info", title="a blank line", why="Strict JSON lines readers stop at it."),
+    Check(
+        id="crlf",
+        severity="info",
+        title="Windows line ends",
+        why="They do no harm here; some tools keep the CR.",
+        fix=_WRITTEN_ANEW,
+    ),
+    Check(
+        id="blank-line",
+        severity="info",
+        title="a blank line",
+        why="Strict JSON lines readers stop at it.",
+        fix=Fix(what="leave it out", safe=True),
+    ),
+    Check(
+        id="objects-run-together",
+        severity="info",
+        title="JSON objects run together",
+        why="JSON lines have one object a line (jsonlines.org); other readers stop at the second.",
+        fix=_WRITTEN_ANEW,
+    ),
+    Check(
+        id="no-header",
+        severity="warning",
+        title="a table without a header",
+        why="Readers that expect one take the first row for it, lose it, and name the columns by it.",
+        fix=_WRITTEN_ANEW,
+    ),
+    Check(
+        id="header-blanks",
+        severity="info",
+        title="blanks around the name of a column",
+        why="A program that asks for the column by its name does not find it.",
+        fix=_WRITTEN_ANEW,
+    ),
+    Check(
+        id="other-sheets",
+        severity="info",
+        title="more sheets in the workbook",
+        why="Only the first sheet is read.",
+    ),
     DatasetCheck(
         id="unknown-format",
         severity="error",

@@ -2,44 +2,29 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 
 from dataset_tools.checks.base import Check, RowCheck, RowView
+from dataset_tools.checks.fix import Fix
+from dataset_tools.checks.turns import meant_role, with_known_roles, with_turns_in_order, without_last_questions
 from dataset_tools.example import ROLES
-
-ALIASES = {
-    "human": "user",
-    "customer": "user",
-    "gpt": "assistant",
-    "bot": "assistant",
-    "model": "assistant",
-    "ai": "assistant",
-    "chatgpt": "assistant",
-    "developer": "system",
-}
+from dataset_tools.formats.base import conversation_faults
 
 
 def _unknown_role(row: RowView) -> Iterator[str]:
     for turn in row.turns:
         if isinstance(turn.role, str) and turn.role not in ROLES:
-            plain = turn.role.strip().casefold()
-            meant = plain if plain in ROLES else ALIASES.get(plain)
+            meant = meant_role(turn.role)
             hint = f"; {meant!r} is meant?" if meant else f"; known are {', '.join(ROLES)}"
             yield f"{turn.role_at} is {turn.role[:40]!r}{hint}"
 
 
 def _role_order(row: RowView) -> Iterator[str]:
+    yield from row.shape_fault("role-order")
     roles = _known_roles(row)
-    talk = [role for role in roles if role != "system"]
-    if "system" in roles[1:]:
-        yield f"a system message stands at place {roles.index('system', 1) + 1}; it can only be the first"
-    if talk[:1] == ["assistant"]:
-        yield "the assistant speaks before the user"
-    for place, (one, other) in enumerate(itertools.pairwise(roles)):
-        if one == other and one != "system":
-            yield f"messages {place + 1} and {place + 2} are both of the role {one}"
-            return
+    faults = conversation_faults(roles) if roles else []
+    ends_well = roles[-1:] == ["assistant"]
+    yield from faults if ends_well else faults[:-1]  # the last one is told by the next two checks
 
 
 def _no_assistant(row: RowView) -> Iterator[str]:
@@ -49,7 +34,7 @@ def _no_assistant(row: RowView) -> Iterator[str]:
 
 def _ends_with_user(row: RowView) -> Iterator[str]:
     roles = [turn.role for turn in row.turns]
-    if "assistant" in roles and roles[-1] in ("user", "system"):
+    if "assistant" in roles and roles[-1] != "assistant" and roles[-1] in ROLES:
         yield f"the last message is the {roles[-1]}'s"
 
 
@@ -66,6 +51,7 @@ CHECKS: tuple[Check, ...] = (
         title="an unknown role",
         why="Chat templates drop such a message or fail on it.",
         run=_unknown_role,
+        fix=Fix(what="map the role to system, user, assistant or tool", safe=True, row=with_known_roles),
     ),
     RowCheck(
         id="role-order",
@@ -73,6 +59,11 @@ CHECKS: tuple[Check, ...] = (
         title="roles out of order",
         why="Chat templates want a system message first or none, then user and assistant in turn; many fail otherwise.",
         run=_role_order,
+        fix=Fix(
+            what="put one system message first, leave out what stands before the first question, and join turns of the "
+            "same role",
+            row=with_turns_in_order,
+        ),
     ),
     RowCheck(
         id="no-assistant-turn",
@@ -80,6 +71,7 @@ CHECKS: tuple[Check, ...] = (
         title="no answer in the row",
         why="Only the assistant's words are trained on, so nothing can be learnt from the row.",
         run=_no_assistant,
+        fix=Fix(what="drop the row", drop=True),
     ),
     RowCheck(
         id="ends-with-user",
@@ -87,5 +79,6 @@ CHECKS: tuple[Check, ...] = (
         title="the last message is not the assistant's",
         why="What is trained is the last answer; a question behind it is never answered.",
         run=_ends_with_user,
+        fix=Fix(what="leave out what stands behind the last answer", row=without_last_questions),
     ),
 )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import os
 from pathlib import Path
+from typing import BinaryIO
 
 from dataset_tools.errors import DataError, UsageError
 
@@ -15,7 +17,7 @@ _UTF_16_OR_32_BOMS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 # From the file-format registries (PRONOM, libmagic): what users are most likely to pick by mistake.
 _SIGNATURES = {
     b"PAR1": "a Parquet file",
-    b"PK\x03\x04": "a ZIP archive or an Excel workbook",
+    b"PK\x03\x04": "a ZIP archive",
     b"\x1f\x8b": "a gzip archive",
     b"\x28\xb5\x2f\xfd": "a zstd archive",
     b"BZh": "a bzip2 archive",
@@ -39,7 +41,7 @@ class UnreadableError(DataError):
 
     def __init__(self, check: str, what: str, *, path: Path, found: str, next_step: str) -> None:
         self.check = check
-        expected = "a text file with rows: JSON lines, a JSON array, CSV or TSV"
+        expected = "a file with rows: JSON lines, a JSON array, CSV, TSV, Excel, Parquet or templated text"
         super().__init__(what, where=str(path), found=found, expected=expected, next_step=next_step)
 
 
@@ -50,37 +52,66 @@ def read_bytes(path: Path) -> bytes:
         UsageError: The path is missing, is not a file, or may not be read.
         UnreadableError: The file is empty, binary or larger than 2 GiB.
     """
+    with open_file(path) as file:
+        data = read_whole(file, path)
+    require_text_bytes(data, path)
+    return data
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a regular file for reading.
+
+    Raises:
+        UsageError: The path is missing, is not a file, or may not be read.
+    """
     _require_file(path)
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise UnreadableError(
-                "too-large",
-                "the file is too large to read at once",
-                path=path,
-                found=f"{size:,} bytes, more than {MAX_BYTES:,}",
-                next_step="split the file",
-            )
-        data = path.read_bytes()
+        return path.open("rb")
     except PermissionError as error:
         raise UsageError(
             "the file may not be read", where=str(path), found="no permission", next_step="change its permissions"
         ) from error
-    if not data.lstrip(b" \t\r\n\xef\xbb\xbf"):
-        found = "nothing but blanks" if data else "0 bytes"
+
+
+def read_whole(file: BinaryIO, path: Path) -> bytes:
+    """All bytes of an open file.
+
+    Raises:
+        UnreadableError: There are more than 2 GiB; only JSON lines are read as a stream.
+    """
+    size = file.seek(0, os.SEEK_END)
+    if size > MAX_BYTES:
+        raise UnreadableError(
+            "too-large",
+            "the file is too large to read at once",
+            path=path,
+            found=f"{size:,} bytes, more than {MAX_BYTES:,}, and not in JSON lines of UTF-8",
+            next_step="save it as JSON lines in UTF-8, which may be of any size, or split it",
+        )
+    file.seek(0)
+    return file.read()
+
+
+def require_text_bytes(head: bytes, path: Path) -> None:
+    """Check the first bytes of a file, or all.
+
+    Raises:
+        UnreadableError: They are nothing but blanks, or no text.
+    """
+    if not head.lstrip(b" \t\r\n\xef\xbb\xbf"):
+        found = "nothing but blanks" if head else "0 bytes"
         raise UnreadableError(
             "empty-file", "the file is empty", path=path, found=found, next_step="check what wrote the file"
         )
-    kind = _binary_kind(data)
+    kind = _binary_kind(head)
     if kind:
         raise UnreadableError(
             "binary-file",
             "the file is binary, not text",
             path=path,
             found=kind,
-            next_step="export the rows as JSON lines or CSV, then try again",
+            next_step="export the rows as JSON lines, CSV, Excel or Parquet, then try again",
         )
-    return data
 
 
 def looks_utf_16_or_32(data: bytes) -> bool:

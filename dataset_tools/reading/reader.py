@@ -1,79 +1,226 @@
-"""A path in, rows out: opens, decodes, tells the container by its content, and hands over to its reader."""
+"""A path in, rows out: unpacks, decodes, tells the container by its content, and hands over to its reader."""
 
 from __future__ import annotations
 
+import codecs
+import io
+import os
 import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any, BinaryIO
 
+from dataset_tools.reading import opening, workbook
+from dataset_tools.reading.concatenated import is_concatenated, read_concatenated
 from dataset_tools.reading.encoding import decode
 from dataset_tools.reading.json_array import read_json
-from dataset_tools.reading.json_lines import read_json_lines
+from dataset_tools.reading.json_lines import MAX_LINE_BYTES, stream_json_lines
 from dataset_tools.reading.json_values import JsonProblem, parse_value
 from dataset_tools.reading.memory import without_garbage_collection
-from dataset_tools.reading.opening import read_bytes
-from dataset_tools.reading.source import Container, Parsed, Problem, Source
+from dataset_tools.reading.opening import (
+    UnreadableError,
+    looks_utf_16_or_32,
+    open_file,
+    read_whole,
+    require_text_bytes,
+)
+from dataset_tools.reading.packed import Unpacked, codec_of, unpack
+from dataset_tools.reading.parquet import is_parquet, open_parquet
+from dataset_tools.reading.source import Container, Note, Parsed, Place, Problem, Row, RowStream, Source
 from dataset_tools.reading.table import read_table, sniff_delimiter
+from dataset_tools.reading.templated import is_templated, read_templated
 
 _HEAD_LINES = 20
+_HEAD_BYTES = 2**20
+_SCAN = 2**22
 _NOT_BLANK = re.compile(rb"[^ \t\r\n]")
-_ARRAY_START = re.compile(rb'\[\s*[{\["\-0-9tfn\]]')
+_ARRAY_START = re.compile(rb'\[\s*(?:[{\["\-0-9tfn\]]|\Z)')
+_OBJECT_START = re.compile(rb'\{\s*["}]')
 
 
 def read_source(path: Path) -> Source:
-    """Read a file of rows, whatever its name says it is. What cannot be read becomes a problem, and reading goes on.
+    """Read a file of rows into memory. What cannot be read becomes a problem, and reading goes on.
 
     Raises:
         UsageError: The path is missing, is a folder, or may not be read.
         UnreadableError: The file is empty or binary (a `DataError`).
     """
-    decoded = decode(read_bytes(path), path)
-    data = decoded.utf8
+    stream = open_rows(path)
+    problems = list(stream.problems)
     with without_garbage_collection():
-        container, parsed = _parse(data)
-    problems = [*decoded.problems, *parsed.problems]
-    if container == "jsonl" and data[: data.find(b"\n")].endswith(b"\r"):
-        problems.append(Problem("crlf", "lines end with CR LF"))
-    return Source(
-        path=path,
-        container=container,
-        encoding=decoded.encoding,
-        rows=tuple(parsed.rows),
-        problems=tuple(problems),
-        records=parsed.records,
-        columns=parsed.columns,
-    )
+        rows = tuple(Row(*place) for place in stream.read(problems.append))
+    last = max((problem.record or 0 for problem in problems), default=0)
+    records = max(last, rows[-1].record if rows else 0)
+    return Source(path, stream.container, stream.encoding, rows, tuple(problems), records, stream.columns)
+
+
+def open_rows(path: Path) -> RowStream:
+    """Open a file of rows, whatever its name says it is. JSON lines are streamed; other containers are held whole.
+
+    Raises:
+        UsageError: The path is missing, is a folder, or may not be read.
+        UnreadableError: The file is empty, binary or too large (a `DataError`).
+    """
+    with open_file(path) as file:
+        head = file.read(_HEAD_BYTES)
+    codec = codec_of(head)
+    if codec is None:
+        return _open_plain(path, path)
+    unpacked = unpack(path, codec)
+    stream = _open_plain(unpacked.path, path)
+
+    def read(note: Note, _kept: Unpacked = unpacked) -> Iterator[Place]:
+        """The temporary file lives as long as somebody can read from it."""
+        return stream.read(note)
+
+    return replace(stream, read=read)
+
+
+def _open_plain(file_path: Path, path: Path) -> RowStream:
+    """The same for a file that is not packed; ``path`` is what the user named."""
+    with file_path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+        if is_parquet(head):
+            return open_parquet(file_path, path)
+        if workbook.is_workbook(file):
+            return _held(path, "xlsx", "binary", (), workbook.read_workbook(file, path))
+        require_text_bytes(head, path)
+        head = _with_first_line(file, head, path)
+        text = head.removeprefix(codecs.BOM_UTF8)
+        start = _utf8_start(file, head) if not is_concatenated(text) and _has_json_lines(text) else None
+        if start is not None:
+            bom = (Problem("bom", "the file starts with a byte order mark; it was left out"),) if start else ()
+            again = partial(file_path.open, "rb")
+            stream = _streamed(path, again, start, encoding="utf-8", problems=bom, head=head)
+            return replace(stream, file=file_path, start=start)
+        decoded = decode(read_whole(file, path), path)
+    if not is_concatenated(decoded.utf8) and _has_json_lines(decoded.utf8[:_HEAD_BYTES]):
+        recoded = decoded.utf8 if b"\n" in decoded.utf8 else decoded.utf8.replace(b"\r", b"\n")
+        problems = tuple(decoded.problems)
+        head = recoded[:_HEAD_BYTES]
+        in_memory = partial(io.BytesIO, recoded)
+        return _streamed(path, in_memory, 0, encoding=decoded.encoding, problems=problems, head=head)
+    with without_garbage_collection():
+        container, parsed = _parse(decoded.utf8)
+    return _held(path, container, decoded.encoding, tuple(decoded.problems), parsed)
+
+
+def _streamed(
+    path: Path,
+    again: Callable[[], Any],
+    start: int,
+    *,
+    encoding: str,
+    problems: tuple[Problem, ...],
+    head: bytes,
+) -> RowStream:
+    if head[: head.find(b"\n")].endswith(b"\r"):
+        problems = (*problems, Problem("crlf", "lines end with CR LF"))
+
+    def read(note: Note) -> Iterator[Place]:
+        with again() as file:
+            file.seek(start)
+            yield from stream_json_lines(file, note)
+
+    return RowStream(path, "jsonl", encoding, problems, (), read)
+
+
+def _held(path: Path, container: Container, encoding: str, problems: tuple[Problem, ...], parsed: Parsed) -> RowStream:
+    def read(note: Note) -> Iterator[Place]:
+        for problem in parsed.problems:
+            note(problem)
+        return ((row.line, row.record, row.value) for row in parsed.rows)
+
+    return RowStream(path, container, encoding, problems, parsed.columns, read)
 
 
 def _parse(data: bytes) -> tuple[Container, Parsed]:
+    if is_concatenated(data):
+        return "concatenated-json", read_concatenated(data.decode())
     if _is_one_json_text(data):
         return "json", read_json(data.decode())
-    if _has_json_lines(data):
-        return "jsonl", read_json_lines(data)
     text = data.decode()
+    if _OBJECT_START.match(data.lstrip()):
+        parsed = read_concatenated(text)
+        return "concatenated-json" if parsed.records > 1 else "json", parsed
+    if is_templated(text):
+        return "text", read_templated(text)
     delimiter = sniff_delimiter(text)
     return "tsv" if delimiter == "\t" else "csv", read_table(text, delimiter)
 
 
-def _is_one_json_text(data: bytes) -> bool:
-    """An array, or an object over several lines; not lines that are values of their own."""
-    start = data.lstrip()
-    is_array = _ARRAY_START.match(start) is not None
-    if not is_array and not start.startswith(b"{"):
-        return False
+def _with_first_line(file: BinaryIO, head: bytes, path: Path) -> bytes:
+    """The first bytes of a file, up to the end of its first line at least.
+
+    Raises:
+        UnreadableError: That line is over the cap, and the file too large to be read as anything but JSON lines.
+    """
+    if b"\n" in head or len(head) < _HEAD_BYTES:
+        return head
+    file.seek(len(head))
+    chunks = [head]
+    size = len(head)
+    while size <= MAX_LINE_BYTES and (chunk := file.read(_HEAD_BYTES)):
+        chunks.append(chunk)
+        size += len(chunk)
+        if b"\n" in chunk:
+            break
+    else:
+        whole = file.seek(0, os.SEEK_END)
+        if whole > opening.MAX_BYTES:
+            raise UnreadableError(
+                "line-too-long",
+                "the file has no line ends",
+                path=path,
+                found=f"{whole:,} bytes, and no line end in the first {size:,}",
+                next_step="check what wrote the file; JSON lines have one row a line",
+            )
+    return b"".join(chunks)
+
+
+def _utf8_start(file: BinaryIO, head: bytes) -> int | None:
+    """Where the text of a UTF-8 file begins (behind a byte order mark), or None where the file is not UTF-8."""
+    if looks_utf_16_or_32(head):
+        return None
+    start = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    file.seek(start)
+    pending = False
+    try:
+        while chunk := file.read(_SCAN):
+            if pending or not chunk.isascii():
+                decoder.decode(chunk)
+                pending = decoder.getstate()[0] != b""
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return None
+    return start
+
+
+def _has_json_lines(head: bytes) -> bool:
+    """Lines that are values of their own: the first one is, or most of the first ones start like an object."""
+    start = head.lstrip()
     end = start.find(b"\n")
+    first = start if end < 0 else start[:end]
     second = _NOT_BLANK.search(start, end) if end >= 0 else None
-    if _is_json(start if end < 0 else start[:end]):
-        return is_array and second is None
-    if is_array:  # broken in its first line, or spread over several
-        return second is None or second.group() != b"["
-    return second is not None and _is_json(start)
+    if len(first) > MAX_LINE_BYTES or (end < 0 and len(head) >= _HEAD_BYTES):
+        return False
+    whole = _is_json(first)
+    if start.startswith(b"["):
+        return (whole and second is not None) or (second is not None and second.group() == b"[")
+    if whole:
+        return start.startswith(b"{")
+    lines = [line for line in start.split(b"\n", _HEAD_LINES)[:_HEAD_LINES] if line.strip()]
+    objects = sum(line.lstrip().startswith((b"{", b"[{")) for line in lines)
+    return objects * 2 >= len(lines) and not _is_json(start)
 
 
-def _has_json_lines(data: bytes) -> bool:
-    """Most of the first lines start like a JSON object, or the first line is an array."""
-    head = [line for line in data[: 2**20].split(b"\n", _HEAD_LINES)[:_HEAD_LINES] if line.strip()]
-    objects = sum(line.lstrip().startswith((b"{", b"[{")) for line in head)
-    return objects * 2 >= len(head) or (head[0].startswith((b"{", b"[")) and _is_json(head[0]))
+def _is_one_json_text(data: bytes) -> bool:
+    """An array, or an object over several lines."""
+    start = data.lstrip()
+    return _ARRAY_START.match(start) is not None or (start.startswith(b"{") and _is_json(start))
 
 
 def _is_json(raw: bytes) -> bool:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Container = Literal["jsonl", "json", "csv", "tsv"]
+Container = Literal["jsonl", "json", "concatenated-json", "csv", "tsv", "xlsx", "parquet", "text"]
+Place = tuple[int, int, object]  # line, record, value
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One record: any JSON value, or the cells of a table row by column.
 
-    ``line`` is the 1-based physical line where it starts, ``record`` its 1-based number; a header is not counted,
-    a record that could not be read is.
+    ``line`` is the 1-based physical line where it starts (Excel's row; for Parquet its record), ``record`` its 1-based
+    number; a header is not counted, a record that could not be read is.
     """
 
     line: int
@@ -32,9 +34,31 @@ class Problem:
     record: int | None = None
 
 
+Note = Callable[[Problem], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RowStream:
+    """A file of rows that is read as often as asked, in bounded memory where its container allows it.
+
+    ``problems`` are those of the file as a whole (its encoding); ``columns`` is a table's header. ``read`` gives
+    ``(line, record, value)`` for each row that can be read, and hands what is wrong with the others to its argument.
+    ``file`` is the file of plain JSON lines that can be read in parts (`LineReader`), from the byte ``start`` on.
+    """
+
+    path: Path
+    container: Container
+    encoding: str
+    problems: tuple[Problem, ...]
+    columns: tuple[str, ...]
+    read: Callable[[Note], Iterator[Place]]
+    file: Path | None = None
+    start: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file as rows. ``records`` counts all records, those without a row included; ``columns`` is a table's header."""
+    """A file as rows, all in memory. ``records`` counts all records, those without a row included."""
 
     path: Path
     container: Container
@@ -47,7 +71,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What a reader of one container gives to `read_source`."""
+    """What the reader of a container that is read as a whole gives."""
 
     rows: list[Row]
     problems: list[Problem]

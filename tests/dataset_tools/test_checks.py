@@ -90,7 +90,7 @@ def test_a_faulty_field_is_found_in_its_line(
         (_chat((None, "a"), ("assistant", "b")), {"wrong-type"}, r"messages\[0\].role is null"),
         (_chat(("user", "a"), ("gpt", "b")), {"unknown-role", "no-assistant-turn"}, "'gpt'; 'assistant' is meant"),
         (_chat(("User", "a"), ("assistant", "b")), {"unknown-role"}, "'User'; 'user' is meant"),
-        (_chat(("user", "a"), ("tool", "x"), ("assistant", "b")), {"unknown-role"}, "known are system"),
+        (_chat(("user", "a"), ("critic", "x"), ("assistant", "b")), {"unknown-role"}, "known are system"),
         (_chat(("user", "a")), {"no-assistant-turn"}, "no message of the assistant"),
         (_chat(("user", "a"), ("assistant", "b"), ("user", "c")), {"ends-with-user"}, "last message is the user's"),
         (_chat(("assistant", "a"), ("user", "b"), ("assistant", "c")), {"role-order"}, "before the user"),
@@ -127,7 +127,7 @@ def test_rows_of_another_format_than_most_are_errors(write: Callable[..., Path])
         (_chat(("user", "a"), ("assistant", "b"), prompt="x"), "two-formats-in-row"),
         (
             {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "weight": 0}]},
-            "weight-ignored",
+            "weight-zero",
         ),
     ],
 )
@@ -195,18 +195,21 @@ def test_a_key_that_comes_twice_is_a_warning(write: Callable[..., Path]) -> None
 
 
 def test_without_a_tokenizer_the_token_checks_are_named_as_skipped(write: Callable[..., Path], tokenizer: Any) -> None:
-    names = ["template-refuses-row", "over-long", "answer-truncated", "special-tokens-in-text"]
-    assert _lint(write, GOOD).skipped == tuple(f"{name}: no model was chosen" for name in names)
-    with_model = _lint(write, GOOD, tokenizer=tokenizer)
-    assert with_model.skipped == tuple(f"{name}: no length limit was given" for name in names[1:3])
-    assert _lint(write, GOOD, tokenizer=tokenizer, max_length=500).skipped == ()
+    names = {check.id for check in CHECKS if check.family == "tokens"}
+    skipped = _lint(write, GOOD, checks=["tokens"]).skipped
+    assert set(skipped) == {f"{name}: no model was chosen" for name in names}
+    with_model = _lint(write, GOOD, tokenizer=tokenizer, checks=["tokens"])
+    assert with_model.skipped == tuple(
+        f"{name}: no length limit was given" for name in ("over-long", "answer-truncated")
+    )
+    assert _lint(write, GOOD, tokenizer=tokenizer, max_length=500, checks=["tokens"]).skipped == ()
 
 
 def test_long_rows_are_told_by_what_is_left_of_the_answer(write: Callable[..., Path], tokenizer: Any) -> None:
     rows = [*GOOD, {"prompt": "x" * 20, "completion": "y" * 400}, {"prompt": "x" * 400, "completion": "y"}]
-    report = _lint(write, rows, tokenizer=tokenizer, max_length=200)
+    report = _lint(write, rows, tokenizer=tokenizer, max_length=200, checks=["tokens"])
     found = _found(report)
-    assert set(found) == {"over-long", "answer-truncated"}
+    assert set(found) == {"over-long", "answer-truncated", "token-lengths"}
     assert (found["over-long"].severity, found["over-long"].lines) == ("warning", [13])
     assert (found["answer-truncated"].severity, found["answer-truncated"].lines) == ("error", [14])
 

@@ -54,6 +54,57 @@ def test_reading_goes_on_behind_a_broken_element_and_not_inside_it() -> None:
     assert [problem.record for problem in parsed.problems] == [1]
 
 
+def test_reading_goes_on_behind_a_broken_element_of_one_long_line() -> None:
+    rows = [{"messages": [{"role": "user"}, {"role": "assistant"}]}] * 4
+    parts = [json.dumps(row) for row in rows]
+    for broken in (
+        '{"messages": [{"role": user}, {"role": "assistant"}]}',
+        '{"messages": [{"role": NaN}, {"role": 1}]}',
+    ):
+        parsed = read_json("[" + ", ".join([*parts[:2], broken, *parts[2:]]) + "]")
+        assert [(row.record, row.value) for row in parsed.rows] == [(n, rows[0]) for n in (1, 2, 4, 5)]
+        assert [problem.record for problem in parsed.problems] == [3]
+
+
+def test_what_cannot_be_read_further_on_is_said() -> None:
+    parsed = read_json("[1, 2, oops, 3, 4]")
+    assert [row.value for row in parsed.rows] == [1, 2]
+    assert "the rest of the array was not read" in parsed.problems[-1].message
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "1" * 5000, "[" + "1" * 5000 + "]"])
+def test_a_number_that_no_machine_number_can_hold_is_no_value(number: str) -> None:
+    parsed = read_json('[\n{"a": 1},\n{"a": ' + number + '},\n{"a": 2}\n]')
+    assert [row.value for row in parsed.rows] == [{"a": 1}, {"a": 2}]
+    assert [(problem.check, problem.line) for problem in parsed.problems] == [("invalid-json", 3)]
+
+
+def test_the_column_of_a_fault_is_that_of_its_line_however_long() -> None:
+    for before in (0, 10_000, 3_000_000):
+        text = '[{"a": "' + "x" * before + '"}, {"a": oops}]'
+        [problem] = read_json(text).problems
+        assert f"at column {text.index('oops') + 1}" in problem.message
+
+
+# Each of these took time in proportion to the square of its length in a reader that looks ahead without a bound.
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[\n" + "{\n" * 300_000,
+        "[" + ",".join(f'{{"k{n}": oops}}' for n in range(60_000)),
+        "[" + ",\n".join(" " * (n % 50) + f'{{"k{n}": oops}}' for n in range(40_000)),
+        "[\n" + "\n".join(f'{n:017b}{{"a"'.replace("0", " ").replace("1", "\t") for n in range(40_000)),
+        "[" + '{"a":NaN},' * 100_000,
+        "[" + '{"a\\"},' * 150_000,
+        "[" + '{"a" 1}' + " " * 500_000 + "}" + " " * 500_000,
+        "[" + ('{"a":' + "1" * 5000 + "},") * 200,
+    ],
+)
+def test_a_mebibyte_made_to_be_slow_is_read_in_time(text: str) -> None:
+    assert read_json(text).problems
+
+
 def test_one_value_is_one_row() -> None:
     assert read_json('{\n"a": 1\n}').rows == [Row(1, 1, {"a": 1})]
 

@@ -90,6 +90,7 @@ def test_no_other_character_ends_a_line(char: str) -> None:
 
 def test_a_line_over_the_limit_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_lines, "MAX_LINE_BYTES", 40)
+    monkeypatch.setattr(json_lines, "_CHUNK", 16)
     assert _problems(GOOD + b"\n" + b'{"prompt": "' + b"x" * 40 + b'"}\n' + GOOD) == [("line-too-long", 2)]
 
 

@@ -1,21 +1,25 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dataset_tools.errors import UsageError
 from dataset_tools.lint import lint
+from dataset_tools.parallel import run_parts
 
 GOOD = [
     {"prompt": f"question {n}", "completion": f"A rather long answer to the question number {n}."} for n in range(12)
 ]
 
 
-def _lines(rows: list[dict[str, str]]) -> str:
+def _lines(rows: list[Any]) -> str:
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 
@@ -61,10 +65,49 @@ def test_more_bad_rows_than_good_ones_are_not_to_be_trained_on(
     assert lint(write(_lines(GOOD) + "{bad\n" * bad)).verdict == verdict
 
 
-def test_all_hits_are_counted_and_the_first_hundred_placed(write: Callable[..., Path]) -> None:
-    finding = lint(write(_lines(GOOD) + "{bad\n" * 150)).findings[0]
-    assert (finding.check, finding.count) == ("invalid-json", 150)
-    assert finding.lines == list(range(13, 113))
+def test_all_hits_are_counted_and_the_first_hundred_and_as_many_of_the_rest_placed(write: Callable[..., Path]) -> None:
+    finding = lint(write(_lines(GOOD) + "{bad\n" * 1500)).findings[0]
+    assert (finding.check, finding.count) == ("invalid-json", 1500)
+    assert finding.lines[:100] == list(range(13, 113))
+    drawn = finding.lines[100:]
+    assert len(drawn) == 100 and drawn == sorted(drawn) and drawn[0] >= 113 and 1000 < drawn[-1] <= 1512
+
+
+def test_a_large_file_is_looked_at_in_parts_with_the_same_report(
+    write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"messages": [{"role": "user", "content": f"{n} a {n}"}, {"role": "assistant", "content": f"b {n % 50}"}]}
+            for n in range(400)]  # fmt: skip
+    text = _lines(rows)
+    broken = text[:4000] + "{bad\n\n" + _lines([rows[3], {"messages": []}]) + text[4000:].replace(' 39"', ' 39"x"', 3)
+    path = write(text + broken + _lines([rows[7]]) + '{"messages": [\n')
+    one = [lint(path, checks=checks).to_dict() for checks in (("structure",), ("structure", "exact-duplicate"))]
+    parts: list[int] = []
+
+    def counted(work: Any, numbers: Any) -> Any:
+        parts.append(len(numbers))
+        return run_parts(work, numbers)
+
+    linting = importlib.import_module("dataset_tools.lint")
+    monkeypatch.setattr(linting, "PARALLEL_BYTES", 1)
+    monkeypatch.setattr(linting, "processes", lambda: 3)
+    monkeypatch.setattr(linting, "run_parts", counted)
+    several = [lint(path, checks=checks).to_dict() for checks in (("structure",), ("structure", "exact-duplicate"))]
+    assert parts == [3, 3]
+    assert several == one and one[1]["findings"]
+
+
+def test_an_error_in_a_part_is_raised_here() -> None:
+    def work(part: int) -> int:
+        if part == 1:
+            raise ValueError("part 1")
+        return part
+
+    assert run_parts(work, [0, 2, 3]) == [0, 2, 3]
+    with pytest.raises(ValueError, match="part 1"):
+        run_parts(work, [0, 1])
+    with pytest.raises(MemoryError, match="killed"):
+        run_parts(lambda part: os._exit(9) if part else 0, [0, 1])
 
 
 def test_errors_come_first_and_the_most_frequent_before_the_others(write: Callable[..., Path]) -> None:
@@ -87,7 +130,7 @@ def test_mapped_columns_are_told_and_the_records_of_a_table_leave_out_the_header
 
 
 @pytest.mark.parametrize(
-    "content", ["id,name\n1,x\n2,y\n", "one line\nand another\n", '{"conversations": []}\n' * 3, '{"a": 1}\n[2]\n']
+    "content", ["id,name\n1,x\n2,y\n", "one line\nand another\n", '{"talk": []}\n' * 3, '{"a": 1}\n[2]\n']
 )
 def test_a_file_in_no_known_format_says_what_was_found_and_expected(write: Callable[..., Path], content: str) -> None:
     report = lint(write(content))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from benchmarks.messy import false_alarms, score
 from dataset_tools.dataset import load_examples
 from dataset_tools.errors import DataError
 from dataset_tools.formats import Messages, PromptCompletion
@@ -15,80 +16,26 @@ from dataset_tools.lint import lint
 from dataset_tools.reading import read_source
 from dataset_tools.reading.json_values import JsonProblem, parse_value
 
-INVALID = {"invalid-json"}
-# What a planted fault is reported as; the kinds that are not here belong to checks that do not exist yet.
-REPORTED_AS = {
-    "trailing_comma_after_object": INVALID,
-    "trailing_comma_in_object": INVALID,
-    "nan_literal": INVALID,
-    "truncated": INVALID,
-    "pretty_printed_object": INVALID,
-    "smart_quotes": INVALID,
-    "python_repr_single_quotes": INVALID,
-    "raw_control_character": INVALID,
-    "comment_line": INVALID,
-    "two_objects_on_one_line": INVALID,
-    "bad_escape": INVALID,
-    "duplicate_key": {"duplicate-keys"},
-    "unexpected_key_names": {"missing-field"},
-    "scalar_instead_of_object": {"not-an-object"},
-    "array_instead_of_object": {"not-an-object"},
-    "lone_surrogate_escape": {"lone-surrogate"},
-    "blank_line": {"blank-line"},
-    "exact_duplicate_row": {"exact-duplicate"},
-    "same_input_conflicting_output": {"conflicting-answers"},
-    "too_few_columns": {"column-count"},
-    "too_many_columns": {"column-count"},
-    "empty_text": {"empty-field"},
-    "empty_label": {"empty-field"},
-    "empty_prompt": {"empty-field"},
-    "empty_conversation": {"empty-field"},
-    "null_content": {"empty-field"},
-    "tool_call_without_content": {"missing-field"},
-    "messages_is_string": {"wrong-type"},
-    "unknown_role": {"unknown-role"},
-    "no_assistant_message": {"no-assistant-turn"},
-    "wrong_role_order": {"role-order"},
-    "last_turn_not_assistant": {"ends-with-user"},
-    "two_formats_in_one_row": {"two-formats-in-row"},
-    "assistant_weight_zero": {"weight-ignored"},
-    "bom": {"bom"},
-    "crlf": {"crlf"},
-    "encoding_not_utf8": {"encoding"},
-    "non_utf8_bytes": {"encoding"},
+# Faults that are known to be missed: planted bytes that are one letter in UTF-8 by chance, and records that are whole in
+# another template than most, which are read like the others.
+KNOWN_MISSES = {
+    ("xquad_latin1.jsonl", "non_utf8_bytes"): 1,
+    ("inst_gsm8k.txt", "other_template_in_file"): 2,
 }
-COVERED = [
-    "trivia_broken.jsonl", "openai_chat_e2e.jsonl", "reviews_excel.csv", "snips_bom_crlf.jsonl", "xquad_latin1.jsonl",
-    "trivia_unicode.jsonl", "leak_train.jsonl", "leak_test.jsonl", "scitldr_lengths.jsonl", "naughty_strings.jsonl",
-    "pii_banking.jsonl", "sentiment_imbalanced.jsonl",
-]  # fmt: skip
-VALID_UTF8_BY_CHANCE = ("xquad_latin1.jsonl", 126)  # its planted bytes C2 B2 are one letter in UTF-8
 
 
-def _planted(messy: Path, name: str) -> Iterator[tuple[str, int | str]]:
-    expected = json.loads((messy / "expected.json").read_text())[name]
-    by_record = "0-based" in expected["unit"]
-    for fault in expected["findings"]:
-        place = fault["where"][0] if isinstance(fault["where"], list) else fault["where"]
-        if fault["kind"] in REPORTED_AS and (name, place) != VALID_UTF8_BY_CHANCE:
-            yield fault["kind"], place + 1 if by_record and isinstance(place, int) else place
+def test_planted_faults_are_found_in_their_places_and_harmless_kinds_are_no_errors(messy: Path) -> None:
+    result = score(messy)
+    assert result.planted > 300
+    misses = Counter((name, kind) for name, kind, _ in result.missed)
+    assert misses == KNOWN_MISSES
+    assert result.called_errors == []
 
 
-@pytest.mark.parametrize("name", COVERED)
-def test_planted_faults_are_found_in_their_places(messy: Path, name: str) -> None:
-    findings = {finding.check: finding for finding in lint(messy / name).findings}
-    record_at = {row.line: row.record for row in read_source(messy / name).rows}
-    by_record = name.endswith(".csv")
-    missed = []
-    for kind, place in _planted(messy, name):
-        hits = [hit for check in REPORTED_AS[kind] & set(findings) for hit in findings[check].hits]
-        places: set[int | str | None] = {hit.record if by_record else hit.line for hit in hits}
-        if kind == "exact_duplicate_row":  # either of two equal rows may be marked; the report names the other
-            others = [int(hit.message.rsplit(" ", 1)[1]) for hit in hits]
-            places |= {record_at[line] if by_record else line for line in others}
-        if not hits or (place != "file" and place not in places):
-            missed.append((kind, place))
-    assert missed == []
+def test_clean_files_have_next_to_no_alarm(dev: Path) -> None:
+    alarms = {name: (alarmed, rows, checks) for name, rows, alarmed, checks in false_alarms(dev)}
+    assert len(alarms) == 12
+    assert {name: found for name, found in alarms.items() if found[0] >= 0.01 * found[1]} == {}
 
 
 @pytest.mark.parametrize(
@@ -136,13 +83,6 @@ def test_every_file_is_linted_without_a_crash(messy: Path) -> None:
         assert report.verdict in ("train", "fix_first", "do_not_train")
         assert json.dumps(report.to_dict())
         assert report.findings or report.usable == report.rows, path
-
-
-def test_files_in_formats_of_later_stages_say_that_they_are_not_known(messy: Path) -> None:
-    for name in ("alpaca_banking.json", "sharegpt_coffee.jsonl", "kjv_pairs_noheader.tsv", "inst_gsm8k.txt"):
-        assert "unknown-format" in {finding.check for finding in lint(messy / name).findings}
-    for name in ("tldr_columns.parquet", "coffee_messages.parquet"):
-        assert [finding.check for finding in lint(messy / name).findings] == ["binary-file"]
 
 
 def test_the_json_test_suite_is_taken_and_refused_as_it_says(messy: Path) -> None:

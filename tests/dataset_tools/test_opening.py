@@ -61,9 +61,16 @@ def test_a_stray_nul_in_a_long_text_does_not_make_it_binary(write: Callable[...,
     assert [(problem.check, problem.line) for problem in source.problems] == [("invalid-json", 51)]
 
 
+@pytest.mark.parametrize("content", ['[{"prompt": "a"}]', "prompt,completion\na,b\n", '{"a": 1}\n'.encode("utf-16")])
 def test_a_file_over_the_limit_is_refused_before_it_is_read(
-    write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, content: str | bytes
 ) -> None:
     monkeypatch.setattr(opening, "MAX_BYTES", 10)
-    with pytest.raises(UnreadableError, match="too large"):
-        read_source(write('{"prompt": "a"}'))
+    with pytest.raises(UnreadableError, match="too large") as caught:
+        read_source(write(content))
+    assert caught.value.check == "too-large"
+
+
+def test_json_lines_may_have_any_size(write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "MAX_BYTES", 10)
+    assert len(read_source(write('{"prompt": "a"}\n' * 5)).rows) == 5

@@ -135,3 +135,32 @@ def test_no_test_prompt_of_a_real_task_is_near_a_training_prompt(dev: Path, task
     own = dict(zip(examples, distinctive_parts([example.prompt_text for example in examples]), strict=True))
     index = NearDuplicates([own[row] for row in (*parts.train, *parts.validation)])
     assert [row.line for row in parts.test if index.find(own[row]) is not None] == []
+
+
+def test_groups_can_be_told_by_a_function() -> None:
+    rows = _rows(100)
+    parts = split(rows, test=20, validation=10, group=lambda row: row.question.split()[1])
+    sides = [{row.question.split()[1] for row in side} for side in (parts.train, parts.validation, parts.test)]
+    assert not (sides[0] & sides[1] or sides[0] & sides[2] or sides[1] & sides[2])
+
+
+def test_balance_can_be_asked_for_by_a_function_and_be_done_without() -> None:
+    rows = _rows(200, labels=("a", "a", "a", "b"))
+    by_word = split(rows, test=40, stratify=lambda row: row.question.split()[1])
+    shares = Counter(row.question.split()[1] for row in rows)
+    for word, count in Counter(row.question.split()[1] for row in by_word.test).items():
+        assert abs(count - 40 * shares[word] / 200) < 1.001
+    assert split(rows, seed=1) == split(rows, seed=1, stratify=True) != split(rows, seed=1, stratify=False)
+
+
+def test_exact_sizes_are_exact_though_rows_move_together() -> None:
+    rows = [Example(row.messages, group=f"g{n // 7}" if n < 70 else None) for n, row in enumerate(_rows(100))]
+    parts = split(rows, test=32, validation=9, exact=True)
+    assert _sizes(parts) == (59, 9, 32)
+
+
+def test_exact_sizes_that_the_groups_do_not_allow_are_refused() -> None:
+    rows = [Example(row.messages, group=str(n // 5)) for n, row in enumerate(_rows(100))]
+    assert _sizes(split(rows, test=20, validation=10, exact=True)) == (70, 10, 20)
+    with pytest.raises(DataError, match="3 rows too few"):
+        split(rows, test=23, validation=10, exact=True)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from dataset_tools.errors import DataError, RunError
-from dataset_tools.example import Example, Message
+from dataset_tools.example import Example, Message, ToolCall
 from training.models.loading import check_adapter, load_tuned, machine
 from training.recipe import Recipe
 from training.runs import worker
@@ -273,11 +273,21 @@ def test_a_folder_without_a_run_says_so(tmp_path: Path) -> None:
 
 
 def test_rows_come_back_as_they_were_kept(tmp_path: Path) -> None:
-    chat = (Message("system", "s"), Message("user", "line\nbreak \u2028 \x85 \U0001f600"), Message("assistant", ""))
-    RunFolder(tmp_path).write_rows("train", [Example(chat), ROWS[0]])
+    chat = (Message("system", "s"), Message("user", "line\nbreak \u2028 \x85 \U0001f600"), Message("assistant", "a"))
+    call = Message("assistant", "", tool_calls=(ToolCall("time", '{"zone": "UTC"}', "call_1"),))
+    tools = '[{"type": "function", "function": {"name": "time"}}]'
+    kept = [Example(chat, group="g"), ROWS[0], Example((Message("user", "what time is it?"), call), tools=tools)]
+    RunFolder(tmp_path).write_rows("train", kept)
     rows = RunFolder(tmp_path).read_rows("train")
-    assert [row.messages for row in rows] == [chat, ROWS[0].messages]
-    assert [row.line for row in rows] == [1, 2]
+    assert [(row.messages, row.group) for row in rows] == [(row.messages, row.group) for row in kept]
+    assert [row.line for row in rows] == [1, 2, 3]
+    assert rows[2].tool_schemas == kept[2].tool_schemas
+
+
+def test_a_row_that_nothing_can_be_learnt_from_is_named(tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").write_text('{"messages": []}\n')
+    with pytest.raises(RunError, match=r"train\.jsonl:1"):
+        RunFolder(tmp_path).read_rows("train")
 
 
 def test_events_are_read_on_from_where_the_last_look_ended_and_a_half_written_line_waits(tmp_path: Path) -> None:

@@ -20,10 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from dataset_tools.errors import RunError
-from dataset_tools.example import Example, Message
+from dataset_tools.example import Example
+from dataset_tools.formats import format_named, to_example
 from dataset_tools.writing import append_jsonl_line, write_jsonl, write_text_atomically
 
 STATES = ("queued", "preparing", "running", "stopping", "done", "stopped", "failed", "interrupted")
+_FORM = format_named("messages")
 ENDED = ("done", "stopped", "failed", "interrupted")
 
 
@@ -82,8 +84,7 @@ class RunFolder:
 
     def write_rows(self, name: str, examples: Sequence[Example]) -> None:
         """Keep the rows that a run trains on or checks itself with."""
-        rows = ({"messages": [message.to_dict() for message in example.messages]} for example in examples)
-        write_jsonl(self.path / f"{name}.jsonl", rows)
+        write_jsonl(self.path / f"{name}.jsonl", (_FORM.from_example(example) for example in examples))
 
     def read_rows(self, name: str) -> list[Example]:
         """The rows kept under this name."""
@@ -92,5 +93,7 @@ class RunFolder:
     def _rows(self, name: str) -> Iterator[Example]:
         with (self.path / f"{name}.jsonl").open("r", encoding="utf-8", newline="\n") as lines:
             for number, line in enumerate(lines, 1):
-                messages = tuple(Message(**message) for message in json.loads(line)["messages"])
-                yield Example(messages, line=number, record=number)
+                example = to_example(_FORM, json.loads(line), line=number, record=number)
+                if example is None:
+                    raise RunError("A row of this run cannot be trained on.", where=f"{self.path / name}.jsonl:{number}")
+                yield example

@@ -1,0 +1,15 @@
+"""The checks of the text itself, gathered from their files: characters, marks, wording, repetition, form, language."""
+
+from __future__ import annotations
+
+from dataset_tools.checks import answers, characters, language, markup, repetition, wording
+from dataset_tools.checks.base import Check
+
+CHECKS: tuple[Check, ...] = (
+    *characters.CHECKS,
+    *markup.CHECKS,
+    *wording.CHECKS,
+    *repetition.CHECKS,
+    *answers.CHECKS,
+    *language.CHECKS,
+)

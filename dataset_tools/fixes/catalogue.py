@@ -1,0 +1,89 @@
+"""All fixes by their ids, and the choice among them. Applying them is decided elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from dataset_tools.checks import CHECKS
+from dataset_tools.checks.base import Check
+from dataset_tools.checks.fix import Fix
+from dataset_tools.errors import UsageError
+from dataset_tools.repairs import MENDS, Repair
+
+# Repairs that have a check of their own; the others belong to this one, as "invalid-json:nan".
+_INVALID_JSON = "invalid-json"
+_OWN_CHECK = {"duplicate-key": "duplicate-keys", "lone-surrogate": "lone-surrogate"}
+BETWEEN_ROWS = f"{_INVALID_JSON}:between-rows"
+EQUAL_COLUMNS = "duplicate-keys:columns"
+
+
+@dataclass(frozen=True, slots=True)
+class FixKind:
+    """One fix that can be chosen: its id, the check whose findings it takes away, and what it does.
+
+    A ``safe`` one changes no meaning and loses nothing. The id is that of the check, with the kind of repair behind a
+    colon where a check has several (``invalid-json:trailing-comma``).
+    """
+
+    id: str
+    check: str
+    what: str
+    safe: bool
+
+
+def _kinds() -> dict[str, FixKind]:
+    kinds: dict[str, FixKind] = {}
+    for check in CHECKS:
+        if check.fix is None:
+            continue
+        if check.id == _INVALID_JSON:
+            repairs = [(mend_id(name), mend) for name, mend in MENDS.items() if name not in _OWN_CHECK]
+            kinds.update((name, FixKind(name, check.id, mend.what, mend.safe)) for name, mend in repairs)
+            kinds[BETWEEN_ROWS] = FixKind(BETWEEN_ROWS, check.id, "write the rows anew, as JSON lines in UTF-8", True)
+        else:
+            kinds[check.id] = FixKind(check.id, check.id, check.fix.what, check.fix.safe)
+            if check.id == "duplicate-keys":
+                kinds[EQUAL_COLUMNS] = FixKind(EQUAL_COLUMNS, check.id, "keep the last of equal columns", False)
+    return kinds
+
+
+def mend_id(mend: str) -> str:
+    """The id of the fix that a mend of `dataset_tools.repairs` belongs to."""
+    return _OWN_CHECK.get(mend, f"{_INVALID_JSON}:{mend}")
+
+
+KINDS = _kinds()
+
+
+def chosen_ids(wanted: Collection[str] | None, *, safe_only: bool = False) -> frozenset[str]:
+    """The ids of the fixes that are meant: all for None; a check's id means all of its fixes.
+
+    Raises:
+        UsageError: There is no such fix.
+    """
+    named = {name for name in wanted or () if name not in KINDS}
+    checks = {kind.check for kind in KINDS.values()}
+    if named - checks:
+        raise UsageError(
+            "there is no such fix",
+            found=", ".join(sorted(named - checks)),
+            expected="ids of checks that have a fix: " + ", ".join(sorted(checks)),
+            next_step="list the fixes of the file without naming any",
+        )
+    meant = KINDS.values() if wanted is None else [k for k in KINDS.values() if k.id in wanted or k.check in wanted]
+    return frozenset(kind.id for kind in meant if kind.safe or not safe_only)
+
+
+def needed_for(repair: Repair) -> tuple[str, ...]:
+    """The fixes that must be chosen for a repair: those to be confirmed, or where there are none, all."""
+    return tuple(mend_id(mend) for mend in (repair.unsafe or repair.mends))
+
+
+def with_row_fix(chosen: Collection[str]) -> Sequence[Check]:
+    """The chosen checks that mend or drop rows, in the order of the catalogue."""
+    return [check for check in CHECKS if check.id in chosen and check.fix and _touches_rows(check.fix)]
+
+
+def _touches_rows(fix: Fix) -> bool:
+    return fix.row is not None or fix.drop or fix.start is not None

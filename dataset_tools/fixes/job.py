@@ -1,0 +1,285 @@
+"""All fixes over a whole file: what becomes of each record, as often as it is asked, in memory that does not grow.
+
+The order is: the text of broken lines, then the fixes of single rows in the order of the catalogue, round by round
+until the row stays as it is, then the checks that compare rows with each other. These look at the rows as they are by
+then, and what they drop or change is decided in passes of its own before the one that counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from dataset_tools.checks import DatasetCheck, ExampleView
+from dataset_tools.checks.base import Hit, Observer, Setting
+from dataset_tools.example import Example
+from dataset_tools.fixes.catalogue import mend_id, needed_for, with_row_fix
+from dataset_tools.fixes.opened import Opened, told_format
+from dataset_tools.fixes.rows import Mended, Row, RowFix, RowFixer, Step, apply_fix, line_of
+from dataset_tools.fixes.segments import Segment, segments
+from dataset_tools.reading import Problem
+
+MAX_PASSES = 10  # of the checks of the whole file; each round drops rows, and near-copies rarely make a second
+MAX_FORMATS = 8  # that a file can be told to have, one after the other, as its rows are mended
+SAMPLE_ROWS = 5_000  # rows that tell the kind of task, as in lint
+_TEXT_CHECKS = frozenset({"invalid-json", "lone-surrogate"})
+NOT_READ = "not-an-object"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One row of a record as it comes out: its line without a line end, and why it is dropped, if it is."""
+
+    number: int
+    value: Row
+    line: bytes
+    steps: tuple[Step, ...]
+    dropped: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What becomes of a record: the repair of its text, if it took one, and its rows.
+
+    A record that cannot be read, or is no object, has no rows but a reason (the check and its message).
+    """
+
+    segment: Segment
+    before: bytes
+    repaired: tuple[Step, ...] = ()
+    pieces: tuple[Piece, ...] = ()
+    unread: tuple[str, str] | None = None
+    left: tuple[str, ...] = ()
+
+    @property
+    def kept(self) -> tuple[bytes, ...]:
+        """The lines that are written for the record."""
+        return tuple(piece.line for piece in self.pieces if piece.dropped is None)
+
+    @property
+    def is_touched(self) -> bool:
+        """Whether the record does not come out as it went in."""
+        return self.kept != (self.before,)
+
+
+@dataclass(slots=True)
+class _Decisions:
+    """What the checks of the whole file want, by the number of the row."""
+
+    drops: dict[int, tuple[str, str]] = field(default_factory=dict)
+    mends: dict[int, dict[str, RowFix]] = field(default_factory=dict)
+
+
+class FixJob:
+    """The chosen fixes on an opened file.
+
+    Args:
+        opened: The file.
+        chosen: The ids of the fixes (`dataset_tools.fixes.catalogue`).
+        drop_bad: Drop the rows that still have an error when all fixes are done.
+        progress: Called with the number of records seen, now and then.
+    """
+
+    def __init__(
+        self,
+        opened: Opened,
+        chosen: Collection[str],
+        *,
+        drop_bad: bool = False,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        self._opened, self._chosen, self._drop_bad = opened, frozenset(chosen), drop_bad
+        self._progress = progress
+        self._phases = [[RowFixer(opened, self._chosen)]]
+        self._decisions = _Decisions()
+        self._whole = [check for check in with_row_fix(self._chosen) if isinstance(check, DatasetCheck)]
+        self._decided = False
+
+    def outcomes(self, note: Callable[[Problem], None]) -> Iterator[Outcome]:
+        """What becomes of each record, in order. Problems of the file as a whole go to ``note``."""
+        if not self._decided:
+            self._settle()
+            self._decided = True
+        return self._pass(note)
+
+    def _settle(self) -> None:
+        """Decide what the checks of the whole file want, and which formats the rows have on the way.
+
+        Mended rows can be in another format (their keys were named anew), and so can most of those that are left when
+        some are dropped. Other checks speak of them then. What was dropped before stays so.
+        """
+        for _ in range(MAX_FORMATS if with_row_fix(self._chosen) or self._drop_bad else 0):
+            values = self._kept_values if len(self._phases) > 1 else self._mended_values
+            for _ in range(MAX_FORMATS if self._last.mends else 0):
+                fixer = self._fixer_of_another_format(values)
+                if fixer is None:
+                    break
+                self._phases[-1].append(fixer)
+            self._decide()
+            fixer = self._fixer_of_another_format(self._kept_values)
+            if fixer is None:
+                break
+            self._phases.append([fixer])
+
+    @property
+    def _last(self) -> RowFixer:
+        return self._phases[-1][-1]
+
+    def _fixer_of_another_format(self, values: Callable[[], Iterator[Row]]) -> RowFixer | None:
+        """A fixer for the format that most rows have now; None where they have the same as before."""
+        found = told_format(values, columns=self._opened.columns)
+        if found is None or found == self._opened.detected:
+            return None
+        self._opened = self._opened.as_format(found)
+        return RowFixer(self._opened, self._chosen)
+
+    def _mended_values(self) -> Iterator[Row]:
+        for outcome in self._silent():
+            for piece in outcome.pieces:
+                yield piece.value
+
+    def _kept_values(self) -> Iterator[Row]:
+        for outcome in self._silent():
+            for piece in outcome.pieces:
+                if piece.dropped is None:
+                    yield piece.value
+
+    def _decide(self) -> None:
+        """Ask the checks of the whole file until they have nothing more to say."""
+        for _ in range(MAX_PASSES if self._whole and self._opened.format else 0):
+            setting = self._opened.needs.setting(self._opened.format, self._opened.stream.columns)
+            setting.read_again = self._read_again
+            found = [(check, hit) for check, hits in self._observed(setting) for hit in hits if hit.record is not None]
+            fixes = {check.id: _row_fix(check, setting) for check, _ in found}
+            new = [self._take(check, hit, fixes[check.id]) for check, hit in found]
+            if not any(new):
+                return
+
+    def _take(self, check: DatasetCheck, hit: Hit, fix: RowFix | None) -> bool:
+        """Note what a check wants with a row; whether that is new."""
+        number, decisions = hit.record or 0, self._decisions
+        if number in decisions.drops:
+            return False
+        if fix is None:
+            decisions.drops[number] = (check.id, hit.message)
+            return True
+        wanted = decisions.mends.setdefault(number, {})
+        is_new = check.id not in wanted
+        wanted.setdefault(check.id, fix)
+        return is_new
+
+    def _observed(self, setting: Setting) -> Iterator[tuple[DatasetCheck, Iterator[Hit]]]:
+        met = [check for check in self._whole if all(getattr(setting, need) is not None for need in check.needs)]
+        observers: dict[type[Observer], Observer] = {
+            check.observer: setting.share(check.observer) for check in met if check.observer is not None
+        }
+        for example in self._examples():
+            view = ExampleView.of(example)
+            for observer in observers.values():
+                observer.see(view)
+            setting.usable += 1
+            if len(setting.views) < SAMPLE_ROWS:
+                setting.views.append(view)
+        setting.rows = setting.usable
+        for check in met:
+            yield check, iter(check.run(setting if check.observer is None else observers[check.observer]))
+
+    def _examples(self) -> Iterator[Example]:
+        """The examples of the rows that are kept so far; their record is the number of the row."""
+        for outcome in self._silent():
+            for piece in outcome.pieces:
+                if piece.dropped is None:
+                    example = self._opened.example(piece.value, line=outcome.segment.line, record=piece.number)
+                    if example is not None and self._last.is_good(example, piece.value):
+                        yield example
+
+    def _read_again(self, numbers: set[int]) -> Iterator[Example]:
+        last = max(numbers, default=0)
+        for example in self._examples():
+            if example.record > last:
+                return
+            if example.record in numbers:
+                yield example
+
+    def _silent(self) -> Iterator[Outcome]:
+        """A pass whose problems are told in another."""
+        return self._pass(lambda problem: None)
+
+    def _pass(self, note: Callable[[Problem], None]) -> Iterator[Outcome]:
+        number = 0
+        for count, segment in enumerate(segments(self._opened.stream, note)):
+            if self._progress is not None and count % 5_000 == 0:
+                self._progress(count)
+            outcome = self._outcome(segment, number)
+            number += len(outcome.pieces)
+            yield outcome
+
+    def _outcome(self, segment: Segment, number: int) -> Outcome:
+        """What becomes of one record; ``number`` rows came before it."""
+        before = segment.raw if segment.raw is not None else line_of(segment.value)
+        problem = segment.problem
+        if segment.twice or (problem is not None and problem.check in _TEXT_CHECKS):
+            found = segment.repaired
+            if found is not None and self._chosen.issuperset(needed_for(found)):
+                lines = tuple(line_of(row) for row in found.rows)
+                ids = dict.fromkeys(needed_for(found) + tuple(mend_id(mend) for mend in found.mends))
+                steps = tuple(Step(name, before, lines) for name in ids)
+                rows = list(zip(found.rows, lines, strict=True))
+                return self._rows_of(segment, before, rows, number, repaired=steps)
+        if problem is not None:
+            return Outcome(segment, before, unread=(problem.check, problem.message))
+        if not isinstance(segment.value, dict):
+            return Outcome(segment, before, unread=(NOT_READ, "the row is no object"))
+        return self._rows_of(segment, before, [(segment.value, before)], number)
+
+    def _rows_of(
+        self,
+        segment: Segment,
+        before: bytes,
+        rows: Sequence[tuple[Row, bytes]],
+        number: int,
+        *,
+        repaired: tuple[Step, ...] = (),
+    ) -> Outcome:
+        pieces: list[Piece] = []
+        left: list[str] = []
+        for value, line in rows:
+            number += 1
+            done = self._mended(value, number)
+            dropped = done.dropped or self._decisions.drops.get(number) or self._error(done)
+            if dropped is None:
+                left += done.left
+            steps = tuple(done.steps)
+            if steps:  # the first one starts from the text as it stands in the file
+                steps = (replace(steps[0], before=line), *steps[1:])
+                line = line_of(done.value)
+            pieces.append(Piece(number, done.value, line, steps, dropped))
+        return Outcome(segment, before, repaired, tuple(pieces), left=tuple(left))
+
+    def _mended(self, value: Row, number: int) -> Mended:
+        done = Mended(value)
+        fixes = self._decisions.mends.get(number, {})
+        for phase in self._phases:
+            for fixer in phase:
+                fixer.mend(done)
+            if fixes and phase is self._phases[-1]:
+                for name, fix in fixes.items():
+                    apply_fix(name, fix, done)
+                phase[-1].mend(done)
+            phase[-1].drop(done)
+            if done.dropped is not None:
+                break
+        return done
+
+    def _error(self, done: Mended) -> tuple[str, str] | None:
+        return self._last.error(done.value) if self._drop_bad else None
+
+
+def _row_fix(check: DatasetCheck, setting: Setting) -> RowFix | None:
+    """How a check of the whole file mends a row that it names; None where it drops it.
+
+    A fix that must know all rows first (how a label is mostly spelt) gives its function for a setting by ``start``.
+    """
+    if check.fix is None:
+        return None
+    return check.fix.row if check.fix.start is None else check.fix.start(setting)

@@ -1,0 +1,184 @@
+"""The first sheet of an Excel workbook (.xlsx), as text cell by cell. Older workbooks (.xls, .xlsb) are not read."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import struct
+import warnings
+import zipfile
+import zlib
+from collections.abc import Iterator
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from dataset_tools.reading.header import LOOKED_AT, find_header
+from dataset_tools.reading.opening import UnreadableError
+from dataset_tools.reading.source import Parsed, Problem, Row
+
+MAX_UNPACKED = 2**30  # bytes of all parts: a "zip bomb" of a few MB unpacks to many GB otherwise
+MAX_COLUMNS = 1_000
+_BEYOND = 10  # columns behind the header that are looked at: a few bytes could ask for 18,000 empty cells in each row
+MAX_ROWS = 1_048_576  # of a sheet (Microsoft, "Excel specifications and limits")
+_ZIP = b"PK\x03\x04"
+_OLE = b"\xd0\xcf\x11\xe0"  # an old Office document, or a new one with a password ([MS-OFFCRYPTO], 2.3.4)
+_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
+_LOOKED_AT = 2**20
+_SAVE_AGAIN = "open it in Excel, save it again, then try again"
+_WORKBOOK_PART = re.compile(r"xl/workbook\d*\.xml", re.IGNORECASE)
+_ESCAPED = re.compile(r"_x00([01][0-9A-Fa-f])_")  # a control character (ECMA-376, 22.9.2.19); Excel writes CR so
+_NOT_A_ZIP = (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error)
+# What openpyxl and the parsers below it raise for a damaged workbook; it has no error of its own for that.
+_BROKEN = (
+    *_NOT_A_ZIP,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    zlib.error,
+)
+_Record = tuple[int, list[str]]  # the row of the sheet, and its cells
+
+
+def is_workbook(file: BinaryIO) -> bool:
+    """Whether a file is an Excel workbook that may be read: told from other ZIP archives by the names in it.
+
+    A workbook with a password is one too, so that `read_workbook` can say so. The position in the file is kept.
+    """
+    start = file.tell()
+    file.seek(0)
+    try:
+        head = file.read(4)
+        if head == _OLE:
+            return _ENCRYPTED in file.read(_LOOKED_AT)
+        return head == _ZIP and any(_WORKBOOK_PART.fullmatch(name) for name in _names(file))
+    finally:
+        file.seek(start)
+
+
+def read_workbook(file: BinaryIO, path: Path) -> Parsed:
+    """Read the rows of the first sheet by its header, the first row that is not empty. A row's line is its Excel row.
+
+    Whole numbers lose their ``.0``, dates become ISO 8601, truth values TRUE and FALSE, and formulas what Excel
+    computed last. A column without a name is left out, as are columns beyond `MAX_COLUMNS`.
+
+    Raises:
+        UnreadableError: The workbook is broken, has a password, unpacks to more than `MAX_UNPACKED`, or has no rows.
+    """
+    file.seek(0)
+    if file.read(4) == _OLE:
+        raise _refusal(path, "an Excel workbook with a password", "save it without a password, then try again")
+    try:
+        with zipfile.ZipFile(file) as archive:
+            unpacked = sum(part.file_size for part in archive.infolist())  # zipfile reads no part further than this
+    except _NOT_A_ZIP as error:
+        raise _refusal(path, f"an Excel workbook that is broken: {error}", _SAVE_AGAIN) from error
+    if unpacked > MAX_UNPACKED:
+        found = f"an Excel workbook of {unpacked:,} bytes once unpacked, more than {MAX_UNPACKED:,}"
+        raise _refusal(path, found, "save the sheet as CSV, then try again", check="too-large")
+    problems: list[Problem] = []
+    records = list(_records(file, path, problems))
+    if not records:
+        raise UnreadableError(
+            "empty-file",
+            "the workbook is empty",
+            path=path,
+            found="no cell with something in it on the first sheet",
+            next_step="put the rows on the first sheet",
+        )
+    return _named(records, problems)
+
+
+def _named(records: list[_Record], problems: list[Problem]) -> Parsed:
+    """The rows by the names of their columns."""
+    first_row, first = records[0]
+    width = len(first)
+    later = [cells + [""] * (width - len(cells)) for _, cells in records[1 : LOOKED_AT + 1]]
+    header = find_header(first, later, line=first_row)
+    problems += header.problems
+    rows: list[Row] = []
+    number, above = 0, first_row
+    for line, cells in records[0 if header.first_is_row else 1 :]:
+        if line > above + 1:
+            blank = "a blank row" if line == above + 2 else f"{line - above - 1} blank rows"
+            problems.append(Problem("blank-line", blank, above + 1))
+        above = line
+        number += 1
+        if len(cells) > width:
+            message = f"{len(cells)} cells, but the header has {width} columns"
+            problems.append(Problem("column-count", message, line, number))
+            continue
+        filled = itertools.chain(cells, itertools.repeat(""))
+        named = zip(header.columns, filled, strict=False)
+        rows.append(Row(line, number, {name: cell for name, cell in named if name}))
+    return Parsed(rows, problems, number, header.columns)
+
+
+def _records(file: BinaryIO, path: Path, problems: list[Problem]) -> Iterator[_Record]:
+    """The rows of the first sheet that have something in them, without the empty cells at their ends."""
+    import openpyxl
+
+    file.seek(0)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of parts of the workbook that openpyxl does not know
+            book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+            sheets = book.worksheets
+            sheet = next((sheet for sheet in sheets if sheet.sheet_state == "visible"), None)
+            if sheet is None:
+                return
+            if len(sheets) > 1:
+                message = f"the workbook has {len(sheets)} sheets; only {sheet.title[:40]!r} was read"
+                problems.append(Problem("other-sheets", message))
+            sheet.reset_dimensions()  # what the file says of its own size is often wrong
+            first = next(_filled(sheet, MAX_COLUMNS), None)
+            if first is not None:
+                yield from _filled(sheet, min(MAX_COLUMNS, len(first[1]) + _BEYOND))
+            book.close()
+    except _BROKEN as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        found = f"an Excel workbook that is broken: {str(error).splitlines()[0][:200] if str(error) else error!r}"
+        raise _refusal(path, found, _SAVE_AGAIN) from error
+
+
+def _filled(sheet: Any, columns: int) -> Iterator[_Record]:
+    for number, values in enumerate(sheet.iter_rows(max_col=columns, max_row=MAX_ROWS, values_only=True), 1):
+        cells = [_text(value) for value in values]
+        while cells and not cells[-1]:
+            cells.pop()
+        if cells:
+            yield number, cells
+
+
+def _names(file: BinaryIO) -> list[str]:
+    """The names in an archive; where its directory is lost, whether they can be seen further up."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return archive.namelist()
+    except _NOT_A_ZIP:
+        file.seek(0)
+        return ["xl/workbook.xml"] if b"xl/workbook" in file.read(_LOOKED_AT) else []
+
+
+def _refusal(path: Path, found: str, next_step: str, *, check: str = "binary-file") -> UnreadableError:
+    return UnreadableError(check, "the workbook cannot be read", path=path, found=found, next_step=next_step)
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), value) if "_x00" in value else value
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 2**53 else f"{value:.15g}"  # digits Excel keeps
+    if isinstance(value, datetime):
+        return value.date().isoformat() if value.time() == time() else value.isoformat()
+    return value.isoformat() if isinstance(value, date | time) else str(value)

@@ -7,14 +7,14 @@ run has errors, 2 wrong use, 130 stopped by Ctrl-C.
 from __future__ import annotations
 
 import io
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from app import commands
+from app import commands, data_cli
+from app.cli_options import Arms, Budget, Debug, Docs, File, Json, Limit, Model, Out, Seed, Test, run
 
 cli = typer.Typer(
     name="fitting-room",
@@ -23,24 +23,8 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-File = Annotated[Path, typer.Argument(help="Examples: JSONL, JSON or CSV, with prompts and wanted answers.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", hidden=True)]
-Model = Annotated[str | None, typer.Option("--model", help="Model id or folder; the embedded model by default.")]
-Out = Annotated[Path | None, typer.Option("--out", help="Folder for the results; one under the home by default.")]
-Test = Annotated[Path | None, typer.Option("--test", help="Your own test rows; the examples are split without.")]
-Docs = Annotated[Path | None, typer.Option("--docs", help="Documents for RAG: a folder, or JSONL with 'text'.")]
-Arms = Annotated[str | None, typer.Option("--arms", help="Approaches, separated by commas; all by default.")]
-Limit = Annotated[int | None, typer.Option("--limit", help="Answer at most this many test rows.")]
-Budget = Annotated[float | None, typer.Option("--budget", help="Minutes for everything; 10 without a GPU.")]
-Seed = Annotated[int, typer.Option("--seed", help="For splits, draws and training.")]
-
-
-@cli.command()
-def lint(file: File, as_json: Json = False, model: Model = None, debug: Debug = False) -> None:
-    """Say what is wrong with a dataset, row by row."""
-    _run(lambda: commands.lint_file(file, model=model), commands.print_lint, as_json, debug)
+for command in (data_cli.lint, data_cli.fix, data_cli.convert, data_cli.split, data_cli.card, data_cli.schema):
+    cli.command()(command)
 
 
 @cli.command()
@@ -62,7 +46,7 @@ def compare(
     """Run every approach on the same rows and give one measured verdict."""
     options: dict[str, Any] = {"test": test, "documents": docs, "limit": limit, "budget_minutes": budget}
     options |= {"model": model, "task_type": task, "metric": metric, "seed": seed, "arms": commands.arm_names(arms)}
-    _run(lambda: commands.compare_file(file, options, out=out), commands.print_comparison, as_json, debug)
+    run(lambda: commands.compare_file(file, options, out=out), commands.print_comparison, as_json, debug)
 
 
 @cli.command()
@@ -77,7 +61,7 @@ def train(
     debug: Debug = False,
 ) -> None:
     """Fine-tune on the examples (QLoRA) with settings derived from them, and check the result."""
-    _run(
+    run(
         lambda: commands.train_file(file, model=model, recipe=recipe, budget=budget, out=out, seed=seed),
         commands.print_training,
         as_json,
@@ -95,63 +79,21 @@ def demo(
     debug: Debug = False,
 ) -> None:
     """Run the whole comparison on a built-in example, then open the app with its result."""
-    result = _run(lambda: commands.run_demo(example, minutes=budget), commands.print_comparison, as_json, debug)
+    result = run(lambda: commands.run_demo(example, minutes=budget), commands.print_comparison, as_json, debug)
     if open_app and not as_json:
-        _run(lambda: commands.serve_app(port=port, folder=Path(result["folder"])), None, False, debug)
+        run(lambda: commands.serve_app(port=port, folder=Path(result["folder"])), None, False, debug)
 
 
 @cli.command()
 def serve(port: Annotated[int, typer.Option("--port")] = 7860, debug: Debug = False) -> None:
     """Serve the app on this machine."""
-    _run(lambda: commands.serve_app(port=port), None, False, debug)
+    run(lambda: commands.serve_app(port=port), None, False, debug)
 
 
 @cli.command()
 def prepare(debug: Debug = False) -> None:
     """Prepare the embedded models (about 20 seconds, once)."""
-    _run(commands.prepare_models, None, False, debug)
-
-
-@cli.command()
-def schema(name: Annotated[str, typer.Argument(help="prompt_completion or messages")], debug: Debug = False) -> None:
-    """Print the JSON Schema of a dataset format."""
-    _run(lambda: commands.schema_of(name), lambda value: print(json.dumps(value, indent=2)), False, debug)
-
-
-def _run(work: Any, show: Any, as_json: bool, debug: bool) -> Any:
-    """Do the work, show or print its result, and turn errors into one message and an honest exit code."""
-    try:
-        result = work()
-    except KeyboardInterrupt:
-        commands.console.print(
-            "\nStopped. What was finished is kept: `compare` goes on from there, `train` has saved its adapter."
-        )
-        raise typer.Exit(130) from None
-    except Exception as error:  # the edge of the process: whatever it was, one message that helps, and no traceback
-        if debug:
-            raise
-        told = commands.explain(error)
-        if as_json:
-            print(json.dumps({"error": told.to_dict()}, indent=2))
-        commands.console.print(f"[bold red]Error:[/] {commands.escape(str(told))}", highlight=False, soft_wrap=True)
-        raise typer.Exit(told.exit_code) from error
-    if as_json:
-        _print_json(result)
-    elif show is not None:
-        show(result)
-    if isinstance(result, dict) and result.get("verdict") in ("fix_first", "do_not_train"):
-        raise typer.Exit(1)
-    return result
-
-
-def _print_json(value: Any) -> None:
-    """Print as the terminal's encoding allows: a path may hold what no encoding can write."""
-    text = json.dumps(value, indent=2, ensure_ascii=False)
-    try:
-        text.encode(sys.stdout.encoding or "utf-8")
-    except UnicodeEncodeError:
-        text = json.dumps(value, indent=2)
-    print(text)
+    run(commands.prepare_models, None, False, debug)
 
 
 def main() -> None:

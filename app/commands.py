@@ -17,9 +17,8 @@ from app.progress import TerminalProgress
 from dataset_tools.dataset import load_examples
 from dataset_tools.errors import DiskFullError, FittingRoomError, RunError, UsageError
 from dataset_tools.formats import schema, schema_names
-from dataset_tools.lint import lint
 from training.models import embedded
-from training.models.loading import default_model, load_config, load_tokenizer, machine
+from training.models.loading import default_model
 from training.planning import plan_training
 from training.recipe import Recipe
 from training.runs.supervisor import start_training, watch
@@ -32,13 +31,6 @@ DEMO_TEST_ROWS = 40
 EXAMPLES = {"support-desk": "support_desk", "ticket-routing": "ticket_routing"}
 
 __all__ = ["escape"]
-
-
-def lint_file(file: Path, *, model: str | None = None) -> dict[str, Any]:
-    """Lint a file with the model's own tokenizer."""
-    name = model or default_model()
-    context = min(load_config(name).max_position_embeddings, 2048 if not machine().has_accelerator else 8192)
-    return lint(file, tokenizer=load_tokenizer(name), max_length=context).to_dict()
 
 
 def compare_file(file: Path, options: dict[str, Any], *, out: Path | None = None) -> dict[str, Any]:
@@ -150,23 +142,6 @@ def explain_os_error(error: OSError) -> FittingRoomError:
         where=str(error.filename) if error.filename else None,
         next_step="Check the path and its permissions.",
     )
-
-
-def print_lint(report: dict[str, Any]) -> None:
-    """A lint report for people."""
-    words = {"train": "[green]Ready to train[/]", "fix_first": "[yellow]Fix first[/]"}
-    verdict = words.get(report["verdict"], "[red]Do not train on this[/]")
-    output.print(f"{verdict}: {escape(report['file'])}, {report['rows']} rows of {report['format']}", soft_wrap=True)
-    if report["findings"]:
-        table = Table("", "check", "rows", "what", "lines", box=None, pad_edge=False)
-        for finding in report["findings"]:
-            colour = {"error": "red", "warning": "yellow"}.get(finding["severity"], "dim")
-            lines = ", ".join(map(str, finding["lines"][:6])) + (" ..." if len(finding["lines"]) > 6 else "")
-            label = f"[{colour}]{finding['severity']}[/]"
-            table.add_row(label, finding["check"], str(finding["count"]), escape(finding["message"]), lines)
-        output.print(table)
-    for line in report.get("skipped", []):
-        output.print(f"[dim]skipped: {escape(line)}[/]")
 
 
 def print_comparison(result: dict[str, Any]) -> None:

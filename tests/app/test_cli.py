@@ -25,7 +25,8 @@ def test_a_good_file_lints_with_exit_code_0_and_one_document(call: Call, rows_fi
     assert result.exit_code == 0
     assert {"file", "format", "rows", "verdict", "findings"} <= set(report)
     assert (report["file"], report["format"], report["rows"]) == (str(rows_file), "prompt_completion", 48)
-    assert (report["verdict"], report["findings"]) == ("train", [])
+    assert report["verdict"] == "train"
+    assert {finding["severity"] for finding in report["findings"]} <= {"info"}
 
 
 def test_a_bad_file_lints_with_exit_code_1_and_says_where_it_is_wrong(
@@ -52,8 +53,82 @@ def test_lint_uses_the_models_own_tokens(call: Call, rows_file: Path, tmp_path: 
     row = {"prompt": "what colour is it " * 400, "completion": "RED-1"}
     long.write_text(rows_file.read_text() + json.dumps(row) + "\n")
     findings = json.loads(call("lint", long, "--json").stdout)["findings"]
-    (too_long,) = [finding for finding in findings if 49 in finding["lines"]]
-    assert "1,024" in too_long["message"] or "1024" in too_long["message"]  # the tiny model's context
+    (too_long,) = [finding for finding in findings if finding["check"] == "answer-truncated"]
+    assert too_long["lines"] == [49] and "1024" in too_long["message"]  # the tiny model's context
+
+
+def test_lint_runs_the_checks_that_were_named_and_knows_a_wrong_name(call: Call, rows_file: Path) -> None:
+    report = json.loads(call("lint", rows_file, "--checks", "structure", "--json").stdout)
+    assert report["skipped"] == [] and {finding["family"] for finding in report["findings"]} <= {"structure"}
+    wrong = call("lint", rows_file, "--checks", "colour")
+    assert wrong.exit_code == 2 and "there is no such check" in wrong.stderr
+
+
+def test_rows_of_a_test_file_that_are_trained_on_are_named(call: Call, rows_file: Path, tmp_path: Path) -> None:
+    test = tmp_path / "test.jsonl"
+    test.write_text("".join(line + "\n" for line in rows_file.read_text().splitlines()[:3]))
+    report = json.loads(call("lint", rows_file, "--checks", "leaks", "--test", test, "--json").stdout)
+    (leak,) = [finding for finding in report["findings"] if finding["check"] == "leak-exact"]
+    assert leak["lines"][:3] == [1, 2, 3] and report["verdict"] == "fix_first"
+
+
+def test_fixes_are_shown_made_and_undone_and_the_source_stays(call: Call, rows_file: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.jsonl"
+    lines = rows_file.read_text().splitlines()
+    bad.write_text("\n".join([*lines[:20], lines[20] + ",", '{"prompt": "x", "completion": ""}', *lines[21:]]) + "\n")
+    before = bad.read_bytes()
+    shown = call("fix", bad)
+    assert shown.exit_code == 0 and "leave out the comma behind the row" in shown.stdout
+    assert "line 21" in shown.stdout and "--safe, --all or --only" in shown.stdout
+    result = json.loads(call("fix", bad, "--safe", "--json").stdout)
+    target = Path(result["target"])
+    assert (result["rows"], result["changed"], result["dropped"]) == (49, 1, 0)
+    assert json.loads(call("fix", bad, "--all", "--out", target, "--json").stdout)["rows"] == 48
+    assert target.with_name(target.name + ".rejects.jsonl").exists()
+    assert call("lint", target, "--checks", "structure").exit_code == 0
+    assert call("fix", target, "--undo").exit_code == 0
+    assert target.read_bytes() == before == bad.read_bytes()
+    assert call("fix", bad, "--safe", "--all").exit_code == 2
+    assert call("fix", bad, "--only", "sweep").exit_code == 2
+
+
+def test_a_conversion_ends_with_what_was_lost(call: Call, tmp_path: Path) -> None:
+    source, target = tmp_path / "a.jsonl", tmp_path / "b.csv"
+    row = {"prompt": "p", "completion": "c", "source": "web"}
+    source.write_text(json.dumps(row) + "\n" + json.dumps({**row, "prompt": "q"}) + "\n")
+    result = json.loads(call("convert", source, target, "--to", "prompt_completion", "--json").stdout)
+    assert (result["written"], [loss["path"] for loss in result["losses"]]) == (2, ["source"])
+    assert target.read_text().splitlines() == ["prompt,completion", "p,c", "q,c"]
+    shown = call("convert", source, target, "--to", "sharegpt")
+    assert shown.exit_code == 2 and "tables" in shown.stderr + shown.stdout or "csv" in shown.stderr
+    assert call("convert", source, tmp_path / "c.jsonl", "--to", "messages").stdout.count("source") >= 1
+
+
+def test_a_split_has_no_leak_and_columns_can_be_named(call: Call, rows_file: Path, tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    rows = [json.loads(line) for line in rows_file.read_text().splitlines()]
+    table.write_text("what,then\n" + "".join(f"{row['prompt']!s},{row['completion']}\n" for row in rows))
+    out = tmp_path / "parts"
+    wrong = call("split", table, "--out", out)
+    assert wrong.exit_code == 1 and not out.exists()
+    named = ("--column", "prompt=what", "--column", "completion=then")
+    result = json.loads(call("split", table, "--out", out, *named, "--test", "10", "--json").stdout)
+    assert result["counts"]["test"] <= 10 and result["leaks"]["clean"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "split.json",
+        "test.jsonl",
+        "train.jsonl",
+        "validation.jsonl",
+    ]
+    assert call("split", table, "--out", out, "--column", "prompt").exit_code == 2
+
+
+def test_a_card_is_printed_or_written(call: Call, rows_file: Path, tmp_path: Path) -> None:
+    shown = call("card", rows_file, "--licence", "CC0-1.0")
+    assert shown.exit_code == 0 and "CC0-1.0" in shown.stdout
+    page = tmp_path / "card.html"
+    assert call("card", rows_file, "--out", page).exit_code == 0 and "<svg" in page.read_text()
+    assert call("card", rows_file, "--out", tmp_path / "card.txt").exit_code == 2
 
 
 def test_a_comparison_prints_one_document_to_stdout_and_its_progress_to_stderr(

@@ -1,0 +1,65 @@
+"""What the commands share: their options, and the one way in which work is done, shown, and its errors are told."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app import commands
+
+File = Annotated[Path, typer.Argument(help="Examples: JSONL, JSON, CSV, Excel, Parquet or text, packed or not.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", hidden=True)]
+Model = Annotated[str | None, typer.Option("--model", help="Model id or folder; the embedded model by default.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Folder for the results; one under the home by default.")]
+Test = Annotated[Path | None, typer.Option("--test", help="Your own test rows; the examples are split without.")]
+Docs = Annotated[Path | None, typer.Option("--docs", help="Documents for RAG: a folder, or JSONL with 'text'.")]
+Arms = Annotated[str | None, typer.Option("--arms", help="Approaches, separated by commas; all by default.")]
+Limit = Annotated[int | None, typer.Option("--limit", help="Answer at most this many test rows.")]
+Budget = Annotated[float | None, typer.Option("--budget", help="Minutes for everything; 10 without a GPU.")]
+Seed = Annotated[int, typer.Option("--seed", help="For splits, draws and training.")]
+
+
+Columns = Annotated[
+    list[str] | None, typer.Option("--column", help="Which column holds what, as prompt=COLUMN or completion=COLUMN.")
+]
+
+
+def run(work: Any, show: Any, as_json: bool, debug: bool) -> Any:
+    """Do the work, show or print its result, and turn errors into one message and an honest exit code."""
+    try:
+        result = work()
+    except KeyboardInterrupt:
+        commands.console.print(
+            "\nStopped. What was finished is kept: `compare` goes on from there, `train` has saved its adapter."
+        )
+        raise typer.Exit(130) from None
+    except Exception as error:  # the edge of the process: whatever it was, one message that helps, and no traceback
+        if debug:
+            raise
+        told = commands.explain(error)
+        if as_json:
+            print(json.dumps({"error": told.to_dict()}, indent=2))
+        commands.console.print(f"[bold red]Error:[/] {commands.escape(str(told))}", highlight=False, soft_wrap=True)
+        raise typer.Exit(told.exit_code) from error
+    if as_json:
+        _print_json(result)
+    elif show is not None:
+        show(result)
+    if isinstance(result, dict) and result.get("verdict") in ("fix_first", "do_not_train"):
+        raise typer.Exit(1)
+    return result
+
+
+def _print_json(value: Any) -> None:
+    """Print as the terminal's encoding allows: a path may hold what no encoding can write."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=2)
+    print(text)

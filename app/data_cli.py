@@ -1,0 +1,175 @@
+"""The commands for datasets: lint, fix, convert, split, card, schema. What they do is in `app.data_commands`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app import commands, data_commands
+from app.cli_options import Columns, Debug, File, Json, Model, Seed, run
+from dataset_tools.errors import UsageError
+
+_FORMATS = data_commands.format_names()
+_Share = Annotated[float | None, typer.Option(help="Rows (1 or more) or a share (below 1); derived by default.")]
+
+
+def lint(
+    file: File,
+    checks: Annotated[
+        str | None, typer.Option("--checks", help="Families or ids, separated by commas; all by default.")
+    ] = None,
+    test: Annotated[Path | None, typer.Option("--test", help="Rows that must not be in the file.")] = None,
+    column: Columns = None,
+    as_json: Json = False,
+    model: Model = None,
+    debug: Debug = False,
+) -> None:
+    """Say what is wrong with a dataset, row by row; exit code 1 where it should not be trained on as it is."""
+    run(
+        lambda: data_commands.lint_file(
+            file,
+            model=model,
+            checks=data_commands.names_in(checks),
+            test=test,
+            columns=data_commands.columns_of(column),
+        ),
+        data_commands.print_lint,
+        as_json,
+        debug,
+    )
+
+
+def fix(
+    file: File,
+    safe: Annotated[bool, typer.Option("--safe", help="Make the fixes that change no meaning.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Make all fixes.")] = False,
+    only: Annotated[str | None, typer.Option("--only", help="Make these: ids separated by commas.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="File or folder; NAME.fixed.jsonl by default.")] = None,
+    drop_bad: Annotated[bool, typer.Option("--drop-bad", help="Also drop rows that still have an error.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Take the fixes of this fixed file back.")] = False,
+    column: Columns = None,
+    as_json: Json = False,
+    model: Model = None,
+    debug: Debug = False,
+) -> None:
+    """Show what can be fixed, with the rows before and after, or fix it; the source is never touched."""
+    columns = data_commands.columns_of(column)
+    if undo:
+        run(lambda: data_commands.undo_file(file), _print_undone, as_json, debug)
+        return
+    chosen = data_commands.names_in(only)
+    if not (safe or everything or chosen is not None or drop_bad):
+        run(lambda: _show_plan(file, columns, as_json), None, as_json, debug)
+        return
+
+    def work() -> dict[str, Any]:
+        if sum((safe, everything, chosen is not None)) > 1:
+            raise UsageError("Choose one of --safe, --all and --only.", next_step="Leave the others out.")
+        fixes = data_commands.every_fix() if everything else chosen
+        return data_commands.fix_file(file, out=out, fixes=fixes, drop_bad=drop_bad, columns=columns, model=model)
+
+    run(work, data_commands.print_fixed, as_json, debug)
+
+
+def _show_plan(file: Path, columns: dict[str, str] | None, as_json: bool) -> dict[str, Any]:
+    """The plan; in a terminal its fixes are asked for one by one, and those that are wanted are made."""
+    plan = data_commands.plan_file(file, only=None, columns=columns)
+    if as_json:
+        return plan.to_dict()
+    data_commands.print_plan(plan)
+    if not plan.fixes:
+        return {}
+    if not sys.stdin.isatty():
+        commands.output.print("\nMake them with --safe, --all or --only ID,ID.")
+        return {}
+    wanted = [fix.id for fix in plan.fixes if typer.confirm(f"{fix.what}, {fix.count} rows?", default=fix.safe)]
+    if wanted:
+        result = data_commands.fix_file(file, out=None, fixes=wanted, drop_bad=False, columns=columns)
+        data_commands.print_fixed(result)
+    return {}
+
+
+def _print_undone(result: dict[str, Any]) -> None:
+    commands.output.print(f"The fixes are undone: {commands.escape(result['file'])}", soft_wrap=True)
+
+
+def convert(
+    source: File,
+    target: Annotated[Path, typer.Argument(help="The file to write: .jsonl, .json, .csv, .tsv, .parquet, .jsonl.gz")],
+    to: Annotated[str, typer.Option("--to", help=f"One of: {_FORMATS}.")],
+    column: Columns = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Write a dataset in another format, and say what did not survive."""
+    run(
+        lambda: data_commands.convert_file(source, target, to=to, columns=data_commands.columns_of(column)),
+        data_commands.print_conversion,
+        as_json,
+        debug,
+    )
+
+
+def split(
+    file: File,
+    out: Annotated[Path, typer.Option("--out", help="Folder for train, validation and test.jsonl.")],
+    test: _Share = None,
+    validation: _Share = None,
+    group_by: Annotated[
+        str | None, typer.Option("--group-by", help="Rows with the same value of this field stay on one side.")
+    ] = None,
+    stratify: Annotated[bool | None, typer.Option("--stratify/--no-stratify", help="In proportion to labels.")] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="Exactly as many rows as asked.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
+    seed: Seed = 0,
+    column: Columns = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Split a dataset into train, validation and test rows without a leak between them."""
+    run(
+        lambda: data_commands.split(
+            file,
+            out,
+            test=test,
+            validation=validation,
+            group_by=group_by,
+            stratify=stratify,
+            exact=exact,
+            overwrite=overwrite,
+            seed=seed,
+            columns=data_commands.columns_of(column),
+        ),
+        data_commands.print_split,
+        as_json,
+        debug,
+    )
+
+
+def card(
+    file: File,
+    out: Annotated[Path | None, typer.Option("--out", help="A .md or .html file; printed by default.")] = None,
+    licence: Annotated[str | None, typer.Option("--licence", help="The licence of the data.")] = None,
+    column: Columns = None,
+    as_json: Json = False,
+    model: Model = None,
+    debug: Debug = False,
+) -> None:
+    """Describe a dataset: rows, tokens, lengths, labels, duplicates, with plots."""
+    run(
+        lambda: data_commands.card(
+            file, out=out, licence=licence, columns=data_commands.columns_of(column), model=model
+        ),
+        data_commands.print_card,
+        as_json,
+        debug,
+    )
+
+
+def schema(name: Annotated[str, typer.Argument(help=f"One of: {_FORMATS}.")], debug: Debug = False) -> None:
+    """Print the JSON Schema of a dataset format."""
+    run(lambda: commands.schema_of(name), lambda value: print(json.dumps(value, indent=2)), False, debug)

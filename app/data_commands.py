@@ -1,0 +1,278 @@
+"""What the commands for datasets do, and how their results look in a terminal: lint, fix, convert, split, card."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from app.commands import console, output
+from dataset_tools.checks import CHECKS
+from dataset_tools.conversion import convert
+from dataset_tools.data_card import data_card
+from dataset_tools.dataset import load_examples
+from dataset_tools.errors import UsageError
+from dataset_tools.fixes import KINDS, FixPlan, Needs, apply_fixes, plan_fixes, undo
+from dataset_tools.formats import WRITTEN
+from dataset_tools.lint import lint
+from dataset_tools.reading.hub import fetch, is_hub_name
+from dataset_tools.split_files import split_file
+from dataset_tools.writing import write_text_atomically
+from training.home import home
+from training.models.loading import default_model, load_config, load_tokenizer, machine
+
+_SHOWN_DIFFS = 3
+
+
+def input_file(name: str | Path) -> Path:
+    """The file that a name stands for; a dataset's name on the Hugging Face hub is downloaded first."""
+    path = Path(name)
+    if path.exists() or not is_hub_name(str(name)):
+        return path
+    with console.status(f"Downloading {name} ..."):
+        return fetch(str(name), folder=home() / "datasets")
+
+
+def columns_of(pairs: Collection[str] | None) -> dict[str, str] | None:
+    """``["prompt=Review Text", "completion=Label"]`` -> which column holds what."""
+    if not pairs:
+        return None
+    wrong = [pair for pair in pairs if "=" not in pair]
+    if wrong:
+        raise UsageError(
+            "A column is named like prompt=COLUMN.",
+            found=repr(wrong[0]),
+            expected='--column "prompt=Review Text" --column completion=Label',
+        )
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def names_in(text: str | None) -> tuple[str, ...] | None:
+    """``"structure,privacy"`` -> the names; None where nothing was asked."""
+    return None if text is None else tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def model_needs(model: str | None) -> dict[str, Any]:
+    """The tokenizer of the model, and the most tokens that a row is trained on."""
+    name = model or default_model()
+    context = min(load_config(name).max_position_embeddings, 2048 if not machine().has_accelerator else 8192)
+    return {"tokenizer": load_tokenizer(name), "max_length": context}
+
+
+def lint_file(
+    file: str | Path,
+    *,
+    model: str | None = None,
+    checks: tuple[str, ...] | None = None,
+    test: Path | None = None,
+    columns: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    """Lint a file, with the model's own tokenizer where a check asks for one."""
+    needs = model_needs(model) if _ask_for(checks, "tokenizer") else {}
+    test_rows = load_examples(test).examples if test else None
+    path = input_file(file)
+    with console.status(f"Checking {path.name} ...") as status:
+        return lint(
+            path,
+            checks=checks,
+            columns=columns,
+            test_rows=test_rows,
+            progress=lambda rows: status.update(f"Checking {path.name}: {rows:,} rows ..."),
+            **needs,
+        ).to_dict()
+
+
+def _ask_for(checks: tuple[str, ...] | None, need: str) -> bool:
+    chosen = [check for check in CHECKS if checks is None or check.family in checks or check.id in checks]
+    return any(need in getattr(check, "needs", ()) for check in chosen)
+
+
+def convert_file(source: str | Path, target: Path, *, to: str, columns: dict[str, str] | None = None) -> dict[str, Any]:
+    """Convert a file; its losses are part of the result."""
+    with console.status(f"Writing {target.name} ..."):
+        return convert(input_file(source), target, to=to, columns=columns).to_dict()
+
+
+def plan_file(file: Path, *, only: tuple[str, ...] | None, columns: dict[str, str] | None) -> FixPlan:
+    """What could be fixed in a file."""
+    with console.status(f"Looking for what can be fixed in {file.name} ..."):
+        return plan_fixes(file, only=only, columns=columns)
+
+
+def fix_file(
+    file: Path,
+    *,
+    out: Path | None,
+    fixes: Collection[str] | None,
+    drop_bad: bool,
+    columns: dict[str, str] | None,
+    model: str | None = None,
+) -> dict[str, Any]:
+    """Write the fixed file, its log and its rejects."""
+    needs = Needs(**model_needs(model)) if model else None
+    with console.status(f"Fixing {file.name} ..."):
+        return apply_fixes(file, out, fixes=fixes, drop_bad=drop_bad, columns=columns, needs=needs).to_dict()
+
+
+def every_fix() -> tuple[str, ...]:
+    """The ids of all fixes."""
+    return tuple(KINDS)
+
+
+def undo_file(target: Path) -> dict[str, Any]:
+    """Take all fixes of a file back."""
+    return {"file": str(undo(target))}
+
+
+def split(file: str | Path, folder: Path, **options: Any) -> dict[str, Any]:
+    """Write train, validation and test rows into a folder."""
+    path = input_file(file)
+    with console.status(f"Splitting {path.name} ..."):
+        return {"folder": str(folder), **split_file(path, folder, **options).to_dict()}
+
+
+def card(
+    file: str | Path,
+    *,
+    out: Path | None,
+    licence: str | None,
+    columns: dict[str, str] | None,
+    model: str | None,
+) -> dict[str, Any]:
+    """Describe a dataset; the card is written where a file is named, else its Markdown is in the result."""
+    path = input_file(file)
+    if out is not None and out.suffix not in (".md", ".html"):
+        raise UsageError("A card is a .md or a .html file.", found=str(out))
+    with console.status(f"Describing {path.name} ..."):
+        made = data_card(path, licence=licence, columns=columns, **model_needs(model))
+    if out is None:
+        return {**made.to_dict(), "markdown": made.to_markdown()}
+    write_text_atomically(out, made.to_html() if out.suffix == ".html" else made.to_markdown())
+    return {**made.to_dict(), "written": str(out)}
+
+
+def print_lint(report: dict[str, Any], *, out: Console = output) -> None:
+    """A lint report for people: the verdict, the five largest findings with three rows each, then the rest."""
+    words = {"train": "[green]Ready to train[/]", "fix_first": "[yellow]Fix first[/]"}
+    verdict = words.get(report["verdict"], "[red]Do not train on this[/]")
+    counts = f"{report['rows']:,} rows of {report['format']}, {report['usable']:,} usable"
+    out.print(f"{verdict}: {escape(report['file'])}, {counts}", soft_wrap=True, highlight=False)
+    findings = report["findings"]
+    for finding in findings[:5]:
+        _print_finding(finding, out)
+    if len(findings) > 5:
+        out.print("\nAlso:")
+        table = Table("", "check", "rows", "what", "lines", box=None, pad_edge=False)
+        for finding in findings[5:]:
+            lines = ", ".join(map(str, finding["lines"][:6])) + (" ..." if len(finding["lines"]) > 6 else "")
+            table.add_row(_severity(finding), finding["check"], str(finding["count"]), escape(finding["title"]), lines)
+        out.print(table)
+    for line in report.get("skipped", []):
+        out.print(f"[dim]skipped: {escape(line)}[/]", soft_wrap=True)
+    fixable = [finding for finding in findings if finding["fix"]]
+    if fixable:
+        out.print(f"\n{len(fixable)} of these can be fixed: fitting-room fix {escape(report['file'])}", soft_wrap=True)
+
+
+def _print_finding(finding: dict[str, Any], out: Console) -> None:
+    times = f", {finding['count']:,} times" if finding["count"] > 1 else ""
+    out.print(f"\n{_severity(finding)} [bold]{escape(finding['title'])}[/]{times}  [dim]{finding['check']}[/]")
+    for example in finding["examples"]:
+        place = f"line {example['line']}: " if example["line"] is not None else ""
+        out.print(f"  {place}{escape(example['message'])}", soft_wrap=True, highlight=False)
+    out.print(f"  [dim]{escape(finding['why'])}[/]", soft_wrap=True, highlight=False)
+
+
+def _severity(finding: dict[str, Any]) -> str:
+    colour = {"error": "red", "warning": "yellow"}.get(finding["severity"], "dim")
+    return f"[{colour}]{finding['severity']}[/]"
+
+
+def print_conversion(result: dict[str, Any]) -> None:
+    """A conversion for people, with its losses."""
+    mapped = f" ({'; '.join(result['mapped'])})" if result["mapped"] else ""
+    output.print(
+        f"{result['written']:,} rows written to {escape(result['target'])}: "
+        f"{result['read_as']}{escape(mapped)} -> {result['written_as']}",
+        soft_wrap=True,
+        highlight=False,
+    )
+    if result["rejected"]:
+        output.print(f"[yellow]{result['rejected']:,} rows were left out[/]: {escape(str(result['rejects']))}")
+    if not result["losses"]:
+        output.print("Nothing was lost.")
+        return
+    table = Table("what did not survive", "how", "rows", "for example", box=None, pad_edge=False)
+    for loss in result["losses"]:
+        table.add_row(escape(loss["path"]), loss["kind"], str(loss["rows"]), escape(str(loss["sample"])[:60]))
+    output.print(table)
+
+
+def print_plan(plan: FixPlan) -> None:
+    """A plan of fixes for people, each with the first rows before and after."""
+    if not plan.fixes:
+        output.print("There is nothing that a program can fix.")
+    for fix in plan.fixes:
+        mark = "[green]safe[/]" if fix.safe else "[yellow]to be confirmed[/]"
+        output.print(f"\n[bold]{escape(fix.what)}[/] ({fix.count:,} rows, {mark})  [dim]{fix.id}[/]", highlight=False)
+        if fix.note:
+            output.print(f"  {escape(fix.note)}", soft_wrap=True, highlight=False)
+        for diff in fix.samples[:_SHOWN_DIFFS]:
+            start = _first_difference(diff.before, diff.after[0]) if len(diff.after) == 1 else 0
+            output.print(
+                f"  [red]- line {diff.line}: {_window(diff.before, start)}[/]", soft_wrap=True, highlight=False
+            )
+            for after in diff.after or ("(dropped)",):
+                output.print(f"  [green]+ {_window(after, start)}[/]", soft_wrap=True, highlight=False)
+    if plan.left:
+        left = ", ".join(f"{check} ({count:,})" for check, count in plan.left.items())
+        output.print(f"\nLeft for you: {escape(left)}", soft_wrap=True, highlight=False)
+
+
+def _first_difference(before: str, after: str) -> int:
+    return next((at for at, (one, other) in enumerate(zip(before, after, strict=False)) if one != other), 0)
+
+
+def _window(text: str, start: int) -> str:
+    """The part of a row around a change, on one line."""
+    begin = max(0, start - 60) if start > 100 else 0
+    cut = text[begin : begin + 160].replace("\n", "\\n")
+    return escape(("... " if begin else "") + cut + (" ..." if begin + 160 < len(text) else ""))
+
+
+def print_fixed(result: dict[str, Any]) -> None:
+    """What was fixed, for people."""
+    output.print(f"{result['rows']:,} rows written to {escape(result['target'])}", soft_wrap=True, highlight=False)
+    output.print(f"{result['changed']:,} changed, {result['dropped']:,} dropped; the source is as it was")
+    if result["rejects"]:
+        output.print(f"Dropped rows, with the reasons: {escape(result['rejects'])}", soft_wrap=True, highlight=False)
+    output.print(f"Undo: fitting-room fix {escape(result['target'])} --undo", soft_wrap=True, highlight=False)
+
+
+def print_split(result: dict[str, Any]) -> None:
+    """A split for people."""
+    for name, count in result["counts"].items():
+        output.print(f"{name}: {count:,} rows", highlight=False)
+    dropped = result["dropped"]
+    if dropped["duplicates"] or dropped["unusable"]:
+        output.print(f"left out: {dropped['duplicates']:,} duplicates, {dropped['unusable']:,} rows with errors")
+    leaks = result["leaks"]
+    clean = "[green]no leak between them[/]" if leaks["clean"] else "[red]they leak, see split.json[/]"
+    output.print(f"Written to {escape(str(result['folder']))}: {clean}", soft_wrap=True, highlight=False)
+
+
+def print_card(result: dict[str, Any]) -> None:
+    """A data card for people."""
+    if "written" in result:
+        output.print(f"Written to {escape(result['written'])}", soft_wrap=True, highlight=False)
+    else:
+        output.print(result["markdown"], markup=False, highlight=False, soft_wrap=True)
+
+
+def format_names() -> str:
+    """The formats that can be written."""
+    return ", ".join(WRITTEN)

@@ -27,7 +27,7 @@ from pathlib import Path
 
 from dataset_tools import lint, schema
 
-DEFAULT_FAMILIES = ("structure", "duplicates", "text", "labels", "privacy", "tools", "preference")
+DEFAULT_FAMILIES = ("structure", "columns", "duplicates", "text", "labels", "privacy", "tools", "preference")
 
 
 def make_rows(path: Path, rows: int) -> None:
@@ -71,7 +71,7 @@ def cleanllm_turns(path: Path) -> object:
     """The check of the turns that cleanllm has."""
     from cleanllm.multiturn import check_turns_jsonl
 
-    return check_turns_jsonl(str(path))["total_rows"]
+    return check_turns_jsonl(str(path), show_progress=False)["total_records"]
 
 
 def cleanllm_preflight(path: Path) -> object:

@@ -68,7 +68,7 @@ REPORTED_AS: dict[str, set[str]] = {
     "nul_character": {"control-character"},
     "null_content": EMPTY,
     "null_output": EMPTY,
-    "other_template_in_file": {"mixed-formats", "template-marks", "template-broken"},
+    "other_template_in_file": {"mixed-templates", "mixed-formats", "template-marks", "template-broken"},
     "output_equals_input": {"answer-copies-prompt"},
     "pii_card_number": {"card-number"},
     "pii_email": {"email-address"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dataset_tools.checks import CHECKS, Check, DatasetCheck, ExampleCheck, ExampleView, Hit, RowCheck, RowView
-from dataset_tools.checks.base import FAMILIES, Mergeable, Observer, Setting
+from dataset_tools.checks.base import FAMILIES, Mergeable, Observer, RowObserver, Setting
 from dataset_tools.checks.file import MIN_TRAINABLE
 from dataset_tools.errors import UsageError
 from dataset_tools.example import Example
@@ -253,17 +254,27 @@ class _Pass:
             self.progress = lambda rows: told(rows * len(parts))
         first, *others = run_parts(partial(self._look_at_part, form, parts), range(len(parts)))
         lines, records = first.lines, first.records
+        drawn: list[tuple[Sequence[ExampleView], int]] = [(self.setting.views, self.setting.usable)]
         for part in others:
             self.collector.absorb(part.collector, by_id=_BY_ID, lines=lines, records=records)
             for observer, packed in zip(self._observers.values(), part.observers, strict=True):
-                observer.absorb(packed, records=records)  # type: ignore[attr-defined]
-            self.setting.views += part.views
+                observer.absorb(packed, lines=lines, records=records)  # type: ignore[attr-defined]
+            for view in part.views:
+                view.move(lines=lines, records=records)
+            drawn.append((part.views, part.usable))
             self.setting.usable += part.usable
             for name, count in part.others.items():
                 self._others[name] = self._others.get(name, 0) + count
             lines, records = lines + part.lines, records + part.records
         self.setting.rows = records
-        self.setting.views = self._rng.sample(self.setting.views, min(SAMPLE_ROWS, len(self.setting.views)))
+        self.setting.views = self._drawn_from(drawn)
+
+    def _drawn_from(self, parts: Sequence[tuple[Sequence[ExampleView], int]]) -> list[ExampleView]:
+        """Rows drawn at random from those that were drawn in each part, out of how many; all where there are few."""
+        if sum(len(views) for views, _ in parts) <= SAMPLE_ROWS:
+            return [view for views, _ in parts for view in views]
+        counts = Counter(self._rng.sample(range(len(parts)), SAMPLE_ROWS, counts=[rows for _, rows in parts]))
+        return [view for number, (views, _) in enumerate(parts) for view in self._rng.sample(views, counts[number])]
 
     def _look_at_part(self, form: Format, parts: Sequence[tuple[int, int]], number: int) -> _Part:
         """Look at one stretch: the first in this process, the others in forks of it, whose state starts empty."""
@@ -290,11 +301,15 @@ class _Pass:
     def _look_at_rows(self, form: Format, rows: Iterator[Place]) -> None:
         setting, sound, progress = self.setting, form.sound, self.progress
         lightly = not self._on_examples and not self._observers and self.into is None
+        see_rows = [observer.see_row for observer in self._observers.values() if isinstance(observer, RowObserver)]
         usable = record = 0
         for line, record, value in rows:
             if progress is not None and record % PROGRESS_ROWS == 0:
                 progress(record)
             row: Value = value if isinstance(value, dict) else _NO_ROW
+            if see_rows and row is not _NO_ROW:
+                for see_row in see_rows:
+                    see_row(line, record, row)
             contents = sound(row)
             if contents is None:
                 example = self._explain(line, record, value, form)

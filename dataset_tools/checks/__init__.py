@@ -1,12 +1,14 @@
 """The catalogue of checks: one file a family. What runs them, and in which order, is `dataset_tools.lint`."""
 
 from dataset_tools.checks import (
+    columns,
     duplicates,
     fields,
     file,
     labels,
     leaks,
     long_rows,
+    mixed_templates,
     near_duplicates,
     preference,
     privacy,
@@ -31,6 +33,8 @@ from dataset_tools.checks.base import (
 CHECKS: tuple[Check, ...] = (
     *file.CHECKS,
     *fields.CHECKS,
+    *columns.CHECKS,
+    *mixed_templates.CHECKS,
     *roles.CHECKS,
     *duplicates.CHECKS,
     *near_duplicates.CHECKS,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from array import array
 from collections.abc import Iterator
+from typing import Any
 
 from dataset_tools.checks.base import Check, DatasetCheck, ExampleView, Hit, Setting
 from dataset_tools.checks.fix import Fix
@@ -39,15 +41,34 @@ class Rare:
 
     def add(self, view: ExampleView, note: str = "") -> None:
         """Note a row, and what is to be said of it (of the first thousand)."""
-        if self.common:
+        if not self.common:
+            self._add(view.line, view.record, note=note)
+
+    def absorb(self, other: Rare, *, lines: int, records: int) -> None:
+        """Take the places of a later part of the file, whose lines and records were counted from its start.
+
+        They are taken one by one, as if they were seen here. Only a part that forgot its places makes a difference:
+        the mark is then common in the whole, where one pass may find it frequent in that part alone, and rare.
+        """
+        if self.common or other.common:
+            self._forget()
             return
-        self._lines.append(view.line)
-        self._records.append(view.record)
+        notes = itertools.chain(other._notes, itertools.repeat(""))
+        for line, record, note in zip(other._lines, other._records, notes, strict=False):
+            if not self.common:
+                self._add(line + lines, record + records, note=note)
+
+    def _add(self, line: int, record: int, *, note: str) -> None:
+        self._lines.append(line)
+        self._records.append(record)
         if len(self._notes) < _NOTES:
             self._notes.append(note)
-        if len(self._lines) > 1_000 and len(self._lines) > 4 * self._most * view.record:
-            self.common = True
-            self._lines, self._records, self._notes = array("Q"), array("Q"), []
+        if len(self._lines) > 1_000 and len(self._lines) > 4 * self._most * record:
+            self._forget()
+
+    def _forget(self) -> None:
+        self.common = True
+        self._lines, self._records, self._notes = array("Q"), array("Q"), []
 
     def hits(self, message: str, *, of: int) -> Iterator[Hit]:
         """A hit at each place (``{}`` in the message is its note), where there are few among so many rows."""
@@ -95,6 +116,27 @@ class Answers:
             self.padded += 1
         if flags & CURLY:
             self._see_fields(view)
+
+    def pack(self) -> Any:
+        """What it saw, to be taken in by another one."""
+        counts = (self.rows, self.long, self.dotted, self.undotted, self.padded)
+        return counts, self.sizes, self._rares()
+
+    def absorb(self, packed: Any, *, lines: int, records: int) -> None:
+        """Take what was seen in a later part of the file, whose lines and records were counted from its start."""
+        counts, sizes, rares = packed
+        rows, long, dotted, undotted, padded = counts
+        self.rows += rows
+        self.long += long
+        self.dotted += dotted
+        self.undotted += undotted
+        self.padded += padded
+        self.sizes = [one + other for one, other in zip(self.sizes, sizes, strict=True)]
+        for rare, other in zip(self._rares(), rares, strict=True):
+            rare.absorb(other, lines=lines, records=records)
+
+    def _rares(self) -> list[Rare]:
+        return [*self.short, self.cut, self.open, self.unclosed, self.fields]
 
     def size_at(self, share: float) -> int:
         """The size that this share of the answers does not exceed (2,048 for all beyond)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
@@ -13,9 +13,12 @@ from dataset_tools.formats.base import Format, ShapeError, Turn, Value
 from dataset_tools.task_type import TaskTypeGuess, detect_task_type
 
 Severity = Literal["error", "warning", "info"]
-Family = Literal["structure", "duplicates", "tokens", "text", "labels", "privacy", "tools", "leaks", "preference"]
+Family = Literal[
+    "structure", "columns", "duplicates", "tokens", "text", "labels", "privacy", "tools", "leaks", "preference"
+]
 FAMILIES: tuple[Family, ...] = (
     "structure",
+    "columns",
     "duplicates",
     "tokens",
     "text",
@@ -106,6 +109,13 @@ class ExampleView:
             self._example = plain_example(self.contents, line=self.line, record=self.record, group=self.group)
         return self._example
 
+    def move(self, *, lines: int, records: int) -> None:
+        """Set the place of a row whose lines and records were counted from the start of a part of the file."""
+        self.line += lines
+        self.record += records
+        if self._example is not None:
+            self._example = replace(self._example, line=self.line, record=self.record)
+
     def hit(self, message: str, *, severity: Severity | None = None) -> Hit:
         """A hit at the row's place."""
         return Hit(message, self.line, self.record, severity)
@@ -172,14 +182,26 @@ class Observer(Protocol):
 
 
 @runtime_checkable
+class RowObserver(Protocol):
+    """An observer that also sees each row that is an object as it stands in the file, whether it is good or not.
+
+    All rows of files of any size come through here before they are looked at in any other way: a microsecond a row is
+    much.
+    """
+
+    def see_row(self, line: int, record: int, value: Value, /) -> None:
+        """Look at a row of the file."""
+
+
+@runtime_checkable
 class Mergeable(Protocol):
     """An observer that can be told what another one saw, in another process, of a later part of the file."""
 
     def pack(self) -> Any:
         """What it saw, to be pickled."""
 
-    def absorb(self, packed: Any, *, records: int) -> None:
-        """Take what another one saw; its records come ``records`` later."""
+    def absorb(self, packed: Any, *, lines: int, records: int) -> None:
+        """Take what another one saw; its lines come ``lines`` later, and its records ``records``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

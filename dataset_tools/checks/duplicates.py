@@ -50,7 +50,7 @@ class RowKeys:
         """What `absorb` takes, for another process."""
         return self._prompts, self._records
 
-    def absorb(self, packed: tuple[array[int], array[int]], *, records: int) -> None:
+    def absorb(self, packed: tuple[array[int], array[int]], *, lines: int, records: int) -> None:
         """Take what was seen in a later part of the file, whose records were counted from its start."""
         self._prompts.extend(packed[0])
         self._records.extend(array("Q", [record + records for record in packed[1]]))

@@ -228,6 +228,7 @@ CHECKS: tuple[Check, ...] = (
     DatasetCheck(
         id="extra-columns",
         severity="info",
+        family="columns",
         title="columns that are not used",
         why="They are neither shown to the model nor trained on; some services refuse files with such columns.",
         run=_extra_columns,

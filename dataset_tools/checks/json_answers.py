@@ -54,6 +54,24 @@ class JsonAnswers:
         else:
             self.broken.add(view, "is no valid JSON" if answer.lstrip()[:1] in ("{", "[") else "is no JSON")
 
+    def pack(self) -> Any:
+        """What it saw, to be taken in by another one."""
+        return self.valid, self.rows, self.broken, self.fenced, self.shapes, self.counts
+
+    def absorb(self, packed: Any, *, lines: int, records: int) -> None:
+        """Take what was seen in a later part of the file, whose lines and records were counted from its start."""
+        valid, rows, broken, fenced, shapes, counts = packed
+        self.valid += valid
+        self.rows += rows
+        self.broken.absorb(broken, lines=lines, records=records)
+        self.fenced.absorb(fenced, lines=lines, records=records)
+        for shape, its_places in shapes.items():
+            if len(self.shapes) == _MOST_SHAPES:
+                return
+            self.counts[shape] += counts[shape]
+            places = self.shapes.setdefault(shape, [])
+            places += [(line + lines, record + records) for line, record in its_places[: _PLACES - len(places)]]
+
     def _see_shape(self, view: ExampleView, value: dict[str, Any]) -> None:
         shape = tuple(sorted((key, _TYPES.get(type(part), "null")) for key, part in value.items()))
         self.counts[shape] += 1

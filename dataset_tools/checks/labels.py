@@ -11,6 +11,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
+from typing import Any
 
 from rapidfuzz.distance import Levenshtein
 
@@ -48,7 +49,6 @@ class Labels:
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
-        self.counts: list[int] = []
         self.given_up = False
         self.all_equal = True
         self._first: str | None = None
@@ -77,9 +77,41 @@ class Labels:
             self._lines.append(view.line)
             self._records.append(view.record)
         if self._seen >= _TRIAL and self._are_no_labels():
-            self.given_up = True
-            self._numbers = {}
-            self._rows, self._lines, self._records = array("I"), array("Q"), array("Q")
+            self._give_up()
+
+    def pack(self) -> Any:
+        """What it saw, to be taken in by another one."""
+        places = (list(self._numbers), self._rows, self._lines, self._records)
+        return self.given_up, self.all_equal, self._first, self._seen, self._long, places
+
+    def absorb(self, packed: Any, *, lines: int, records: int) -> None:
+        """Take what was seen in a later part of the file, whose lines and records were counted from its start.
+
+        Where that part was given up, so is the whole. One pass judges otherwise in two cases: where only the beginning
+        of that part has answers that are no labels (it would go on), and where all up to the middle of that part has
+        too many of them, and all up to its end has not (it would have given up).
+        """
+        given_up, all_equal, first, seen, long, (answers, rows, its_lines, its_records) = packed
+        if self._first is None:
+            self._first, self.all_equal = first, all_equal
+        elif first is not None:
+            self.all_equal = self.all_equal and all_equal and first == self._first
+        if self.given_up or given_up:
+            self._give_up()
+            return
+        self._seen += seen
+        self._long += long
+        numbers = [self._numbers.setdefault(answer, len(self._numbers)) for answer in answers]
+        self._rows.extend(array("I", [numbers[row] for row in rows]))
+        self._lines.extend(array("Q", [line + lines for line in its_lines]))
+        self._records.extend(array("Q", [record + records for record in its_records]))
+        if self._seen >= _TRIAL and self._are_no_labels():
+            self._give_up()
+
+    def _give_up(self) -> None:
+        self.given_up = True
+        self._numbers = {}
+        self._rows, self._lines, self._records = array("I"), array("Q"), array("Q")
 
     def _are_no_labels(self) -> bool:
         distinct = len(self._numbers)

@@ -94,7 +94,7 @@ class Leaks:
         self._look_up()
         return self._found
 
-    def absorb(self, packed: list[Leak], *, records: int) -> None:
+    def absorb(self, packed: list[Leak], *, lines: int, records: int) -> None:
         """Take what was found in a later part of the file, whose records were counted from its start."""
         self._found += [replace(leak, record=leak.record + records) for leak in packed]
 

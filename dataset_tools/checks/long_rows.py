@@ -44,7 +44,7 @@ class RowSizes:
         """What it saw, to be taken in by another one."""
         return self.rows, self.common, self._counts, self._records, self._chars
 
-    def absorb(self, packed: Any, *, records: int) -> None:
+    def absorb(self, packed: Any, *, lines: int, records: int) -> None:
         """Take what was seen in a later part of the file, whose records were counted from its start."""
         rows, common, counts, numbers, chars = packed
         self.rows += rows

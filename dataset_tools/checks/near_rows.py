@@ -82,7 +82,7 @@ class NearRows:
         self._sketch()
         return self._keys, self._records, self._contents
 
-    def absorb(self, packed: Any, *, records: int) -> None:
+    def absorb(self, packed: Any, *, lines: int, records: int) -> None:
         """Take what was seen in a later part of the file, whose records were counted from its start."""
         keys, numbers, contents = packed
         self._keys += keys

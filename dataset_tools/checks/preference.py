@@ -47,7 +47,7 @@ class Judged:
         """What it saw, to be taken in by another one."""
         return self._pairs, self._reversed, self._records, self.chars, self.longer, self.thumbs
 
-    def absorb(self, packed: Any, *, records: int) -> None:
+    def absorb(self, packed: Any, *, lines: int, records: int) -> None:
         """Take what was seen in a later part of the file, whose records were counted from its start."""
         pairs, others, numbers, chars, longer, thumbs = packed
         self._pairs.extend(pairs)

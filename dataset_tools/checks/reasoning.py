@@ -28,7 +28,7 @@ class Reasoning:
         """The two numbers."""
         return self.rows, self.with_reasoning
 
-    def absorb(self, packed: tuple[int, int], *, records: int) -> None:
+    def absorb(self, packed: tuple[int, int], *, lines: int, records: int) -> None:
         """Add what was counted in another part of the file."""
         self.rows += packed[0]
         self.with_reasoning += packed[1]

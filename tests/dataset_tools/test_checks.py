@@ -70,7 +70,7 @@ def test_a_faulty_field_is_found_in_its_line(
     write: Callable[..., Path], row: dict[str, object], check: str, words: str
 ) -> None:
     report = _lint(write, [*GOOD, row])
-    assert set(_found(report)) == {check}
+    assert set(_found(report)) - {"column-types"} == {check}  # a field of another type is told there as well
     finding = _found(report)[check]
     assert (finding.severity, finding.count, finding.lines, finding.records) == ("error", 1, [13], [13])
     assert words in finding.message
@@ -105,6 +105,7 @@ def test_a_faulty_conversation_is_found_in_its_line(
 ) -> None:
     report = _lint(write, [*GOOD_CHAT, row])
     found = _found(report)
+    found.pop("column-types", None)  # a field of another type is told there as well
     assert set(found) == checks
     assert all(finding.lines == [13] and finding.severity == "error" for finding in found.values())
     assert re.search(words, " ".join(finding.message for finding in found.values()))

@@ -7,14 +7,17 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from check_cases import hits, lines, row_fix
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataset_tools.checks.base import ExampleView, Setting
-from dataset_tools.checks.json_answers import unfenced
+from dataset_tools.checks import json_answers
+from dataset_tools.checks.answers import Answers
+from dataset_tools.checks.base import DatasetCheck, ExampleView, Setting
+from dataset_tools.checks.json_answers import JsonAnswers, unfenced
 from dataset_tools.checks.labels import Labels, label_mapper, variants
 from dataset_tools.lint import lint
 
@@ -256,3 +259,72 @@ def test_rows_are_named_by_their_own_lines(write: Callable[..., Path]) -> None:
     [finding] = [finding for finding in report.findings if finding.check == "label-variant"]
     assert finding.lines == [number for number, row in enumerate(rows, 1) if row["completion"] == "No"]
     assert report.verdict == "fix_first"
+
+
+# --- seen in two parts ------------------------------------------------------------------------------------------------
+
+
+def _observed(kind: Callable[[Setting], Any], rows: Sequence[Sequence[str]]) -> Any:
+    observer = kind(Setting())
+    for number, contents in enumerate(rows, 1):
+        observer.see(ExampleView(contents, line=2 * number, record=number))
+    return observer
+
+
+def _in_two_parts(kind: Callable[[Setting], Any], rows: Sequence[Sequence[str]], *, at: int) -> Any:
+    first, second = _observed(kind, rows[:at]), _observed(kind, rows[at:])
+    first.absorb(second.pack(), lines=2 * at, records=at)
+    return first
+
+
+def _facts(labels: Labels) -> tuple[object, ...]:
+    return labels.given_up, labels.all_equal, labels.changes(), list(labels.places())
+
+
+@pytest.mark.parametrize("at", [0, 1, 30, 65, 66])
+@pytest.mark.parametrize("odd", ["Positive", "", "positive", "x" * 200])
+def test_labels_in_two_parts_are_those_of_one_pass(at: int, odd: str) -> None:
+    for counts in ({"positive": 65}, {"positive": 40, "negative": 25}):
+        for rows in ([*_rows(counts), ["q", odd]], [["q", odd], *_rows(counts)]):
+            assert _facts(_in_two_parts(Labels, rows, at=at)) == _facts(_observed(Labels, rows))
+
+
+@pytest.mark.parametrize("at", [10, 990, 1_500, 2_400])
+def test_answers_that_are_no_labels_are_given_up_in_parts_too(at: int) -> None:
+    rows = [["q", f"answer {n}"] for n in range(2_500)]
+    assert _facts(_in_two_parts(Labels, rows, at=at)) == _facts(_observed(Labels, rows)) == (True, False, 0, [])
+
+
+def test_a_part_that_is_given_up_gives_up_the_whole() -> None:
+    rows = _rows({"positive": 1_500, "negative": 1_500})
+    for mixed in ([*rows, *([f"q {n}", f"a {n}"] for n in range(1_100))], [*rows, *(["q", "x" * 200] for _ in rows)]):
+        assert _in_two_parts(Labels, mixed, at=3_000).given_up
+
+
+@pytest.mark.parametrize("at", [1, 700, 2_000, 2_999])
+def test_marks_of_answers_in_two_parts_are_those_of_one_pass(at: int) -> None:
+    sound = f"{SENTENCES[0][1]} And so on."
+    rows = [["q", "No." if n % 40 == 7 else f"{sound[:-1]} of the" if n % 50 < 2 else sound] for n in range(3_000)]
+    whole, parts = _observed(Answers, rows), _in_two_parts(Answers, rows, at=at)
+    for one, other in zip(whole.pack()[2], parts.pack()[2], strict=True):
+        assert list(one.hits("{}", of=3_000)) == list(other.hits("{}", of=3_000))
+    assert whole.pack()[:2] == parts.pack()[:2]
+    assert sum(len(list(rare.hits("{}", of=3_000))) for rare in parts.pack()[2]) == 75 + 120
+
+
+@pytest.mark.parametrize("at", [500, 1_500])
+def test_a_mark_that_is_common_is_forgotten_whatever_part_it_is_common_in(at: int) -> None:
+    rows = [["q", "The sentence goes on until it is cut off in the"] for _ in range(1_700)]
+    for whole in (_observed(Answers, rows), _in_two_parts(Answers, rows, at=at)):
+        assert whole.cut.common and list(whole.cut.hits("{}", of=10**6)) == []
+
+
+@pytest.mark.parametrize("at", [1, 400, 1_300])
+def test_json_answers_in_two_parts_are_those_of_one_pass(at: int) -> None:
+    rows = [*_objects(1_299), ["q", '{"intent": 3}'], ["q", "no"], ["q", "```json\n{}\n```"], *_objects(9)]
+    whole, parts = _observed(JsonAnswers, rows), _in_two_parts(JsonAnswers, rows, at=at)
+    assert (whole.valid, whole.rows, whole.shapes, whole.counts) == (
+        parts.valid, parts.rows, parts.shapes, parts.counts)  # fmt: skip
+    for check in json_answers.CHECKS:
+        assert isinstance(check, DatasetCheck)
+        assert list(check.run(parts)) == list(check.run(whole)) != []

@@ -138,7 +138,7 @@ def test_leaks_that_are_found_in_two_parts_of_a_file_are_the_same() -> None:
         whole.see(ExampleView.of(row))
         later = row.record > 81
         (second if later else first).see(ExampleView.of(Example(row.messages, record=row.record - 81 * later)))
-    first.absorb(second.pack(), records=81)
+    first.absorb(second.pack(), lines=81, records=81)
     assert first.found == whole.found and len(first.found) == 2
     assert first.lines == whole.lines == {81: 81, 82: 82}
 

@@ -66,7 +66,7 @@ def _in_two_parts(examples: list[Example], *, at: int) -> NearRows:
         later = example.record > at
         moved = Example(example.messages, record=example.record - at * later)
         (second if later else first).see(ExampleView.of(moved))
-    first.absorb(second.pack(), records=at)
+    first.absorb(second.pack(), lines=at, records=at)
     return first
 
 

@@ -118,7 +118,7 @@ def test_a_file_that_is_seen_in_two_parts_has_the_same_numbers() -> None:
         later = example.record > 20
         moved = replace(example, record=example.record - 20 * later)
         (second if later else first).see(ExampleView.of(moved))
-    first.absorb(second.pack(), records=20)
+    first.absorb(second.pack(), lines=20, records=20)
     assert first.pairs == len(rows) and (first.chars, first.longer) == (whole.chars, whole.longer)
     assert list(first.contradictions()) == list(whole.contradictions()) == [(5, 5, 31), (31, 31, 5)]
 

@@ -281,7 +281,7 @@ def test_parts_weights_and_odd_keys_are_told_of_good_rows(write: Callable[..., P
 
 def test_columns_that_are_not_used_are_told_once(write: Callable[..., Path]) -> None:
     rows = [{"prompt": f"question {n}", "completion": "a", "id": n, "source": "b", "group": n} for n in range(12)]
-    report = lint(write("".join(json.dumps(row) + "\n" for row in rows)), checks=["structure"])
+    report = lint(write("".join(json.dumps(row) + "\n" for row in rows)), checks=["columns"])
     [finding] = report.findings
     assert (finding.check, finding.severity, finding.count) == ("extra-columns", "info", 1)
     assert "'id', 'source'" in finding.message and "group" not in finding.message

@@ -273,7 +273,7 @@ def test_a_file_that_is_seen_in_two_parts_has_the_same_long_rows_and_the_same_mi
             whole.see(ExampleView.of(row))
             part.see(moved)
     for first, second, whole in zip(firsts, seconds, wholes, strict=True):
-        first.absorb(second.pack(), records=120)
+        first.absorb(second.pack(), lines=120, records=120)
         assert first.pack() == whole.pack()
     assert set(firsts[0].far_longer()) == {51, 151}
     assert firsts[0].lines({51, 151}) == {51: 51, 151: 151}

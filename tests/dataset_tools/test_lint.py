@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import files_in_parts
 import pytest
 
 from dataset_tools.errors import UsageError
@@ -73,28 +74,63 @@ def test_all_hits_are_counted_and_the_first_hundred_and_as_many_of_the_rest_plac
     assert len(drawn) == 100 and drawn == sorted(drawn) and drawn[0] >= 113 and 1000 < drawn[-1] <= 1512
 
 
+@pytest.fixture
+def in_parts(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """Lint a file in three parts, however small it is; fails where it was looked at in one."""
+    linting = importlib.import_module("dataset_tools.lint")
+
+    def linted(path: Path, **options: Any) -> dict[str, Any]:
+        parts: list[int] = []
+
+        def counted(work: Any, numbers: Any) -> Any:
+            parts.append(len(numbers))
+            return run_parts(work, numbers)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(linting, "PARALLEL_BYTES", 1)
+            patch.setattr(linting, "processes", lambda: 3)
+            patch.setattr(linting, "run_parts", counted)
+            report = lint(path, **options).to_dict()
+        assert parts == [3]
+        return report
+
+    return linted
+
+
+@pytest.mark.parametrize("checks", [("structure",), ("structure", "exact-duplicate")])
 def test_a_large_file_is_looked_at_in_parts_with_the_same_report(
-    write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    write: Callable[..., Path], in_parts: Callable[..., dict[str, Any]], checks: tuple[str, ...]
 ) -> None:
     rows = [{"messages": [{"role": "user", "content": f"{n} a {n}"}, {"role": "assistant", "content": f"b {n % 50}"}]}
             for n in range(400)]  # fmt: skip
     text = _lines(rows)
     broken = text[:4000] + "{bad\n\n" + _lines([rows[3], {"messages": []}]) + text[4000:].replace(' 39"', ' 39"x"', 3)
     path = write(text + broken + _lines([rows[7]]) + '{"messages": [\n')
-    one = [lint(path, checks=checks).to_dict() for checks in (("structure",), ("structure", "exact-duplicate"))]
-    parts: list[int] = []
+    one = lint(path, checks=checks).to_dict()
+    assert in_parts(path, checks=checks) == one and one["findings"]
 
-    def counted(work: Any, numbers: Any) -> Any:
-        parts.append(len(numbers))
-        return run_parts(work, numbers)
 
-    linting = importlib.import_module("dataset_tools.lint")
-    monkeypatch.setattr(linting, "PARALLEL_BYTES", 1)
-    monkeypatch.setattr(linting, "processes", lambda: 3)
-    monkeypatch.setattr(linting, "run_parts", counted)
-    several = [lint(path, checks=checks).to_dict() for checks in (("structure",), ("structure", "exact-duplicate"))]
-    assert parts == [3, 3]
-    assert several == one and one[1]["findings"]
+@pytest.mark.parametrize("made", [files_in_parts.chats, files_in_parts.labels, files_in_parts.objects,
+                                  files_in_parts.pairs, files_in_parts.templates, files_in_parts.many])  # fmt: skip
+def test_all_checks_find_the_same_in_parts_as_in_one_pass(
+    write: Callable[..., Path], in_parts: Callable[..., dict[str, Any]], made: Callable[[], tuple[str, set[str]]]
+) -> None:
+    content, expected = made()
+    path = write(content)
+    one = lint(path).to_dict()
+    found = {finding["check"] for finding in one["findings"]}
+    assert expected <= found, expected - found
+    assert in_parts(path) == one
+
+
+def test_more_rows_than_are_drawn_give_the_same_faults_and_labels_in_parts(
+    write: Callable[..., Path], in_parts: Callable[..., dict[str, Any]]
+) -> None:
+    path = write(files_in_parts.labels(6_000)[0])
+    assert in_parts(path, checks=["structure"]) == lint(path, checks=["structure"]).to_dict()
+    one = lint(path, checks=["labels"]).to_dict()
+    assert {"label-variant", "label-imbalance", "rare-label"} <= {finding["check"] for finding in one["findings"]}
+    assert in_parts(path, checks=["labels"]) == one
 
 
 def test_an_error_in_a_part_is_raised_here() -> None:

@@ -23,7 +23,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (data_cli.lint, data_cli.fix, data_cli.convert, data_cli.split, data_cli.card, data_cli.schema):
+for command in data_cli.COMMANDS:
     cli.command()(command)
 
 

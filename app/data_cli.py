@@ -173,3 +173,31 @@ def card(
 def schema(name: Annotated[str, typer.Argument(help=f"One of: {_FORMATS}.")], debug: Debug = False) -> None:
     """Print the JSON Schema of a dataset format."""
     run(lambda: commands.schema_of(name), lambda value: print(json.dumps(value, indent=2)), False, debug)
+
+
+def build(
+    documents: Annotated[Path, typer.Argument(help="A Markdown, text, HTML, PDF or Word file, or a folder of them.")],
+    out: Annotated[Path, typer.Option("--out", help="The file of rows to write.")],
+    to: Annotated[str, typer.Option("--to", help="messages or prompt_completion.")] = "messages",
+    questions: Annotated[int, typer.Option("--questions", help="How many are asked for in each passage.")] = 3,
+    limit: Annotated[int | None, typer.Option("--limit", help="At most this many passages, drawn from all.")] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Answer each question again, with and without its passage.")
+    ] = False,
+    model: Model = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Have a model write questions about documents, and keep those that pass the checks as training rows."""
+    run(
+        lambda: data_commands.build(
+            documents, out, model=model, to=to, questions=questions, limit=limit, verify=verify, seed=seed
+        ),
+        data_commands.print_built,
+        as_json,
+        debug,
+    )
+
+
+COMMANDS = (lint, fix, convert, split, card, build, schema)

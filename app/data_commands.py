@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from app.building_commands import build_file
 from app.commands import console, output
 from dataset_tools.checks import CHECKS
 from dataset_tools.conversion import convert
@@ -155,6 +156,17 @@ def card(
     return {**made.to_dict(), "written": str(out)}
 
 
+def build(documents: Path, out: Path, **options: Any) -> dict[str, Any]:
+    """Write rows from documents, with the passages that were read as progress."""
+    with console.status("Loading the model ...") as status:
+        return build_file(
+            documents,
+            out,
+            progress=lambda done, total: status.update(f"Asked about {done} of {total} passages ..."),
+            **options,
+        )
+
+
 def print_lint(report: dict[str, Any], *, out: Console = output) -> None:
     """A lint report for people: the verdict, the five largest findings with three rows each, then the rest."""
     words = {"train": "[green]Ready to train[/]", "fix_first": "[yellow]Fix first[/]"}
@@ -271,6 +283,13 @@ def print_card(result: dict[str, Any]) -> None:
         output.print(f"Written to {escape(result['written'])}", soft_wrap=True, highlight=False)
     else:
         output.print(result["markdown"], markup=False, highlight=False, soft_wrap=True)
+
+
+def print_built(result: dict[str, Any]) -> None:
+    """What came of the documents, for people."""
+    output.print(f"{result['rows']:,} rows written to {escape(str(result['file']))}", soft_wrap=True, highlight=False)
+    output.print(escape(result["summary"]), soft_wrap=True, highlight=False)
+    output.print(f"All candidates: {escape(str(result['candidates_file']))}", soft_wrap=True, highlight=False)
 
 
 def format_names() -> str:

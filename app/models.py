@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from dataset_tools import Message
 
 _KEPT = 2
 _LEAST_TOKENS, _MOST_TOKENS, _SLACK = 24, 256, 1.5
+_MOST_STREAMED = 512  # tokens of an answer that is watched and can be stopped
 
 
 @dataclass
@@ -45,6 +46,36 @@ class Models:
         with self._lock:
             answerer = self._get(name, adapter)
             return list(answerer.answer(prompts, max_new_tokens=_room(answerer.tokenizer, wanted)))
+
+    def stream(
+        self,
+        name: str,
+        prompt: Sequence[Message],
+        *,
+        adapter: Path | None = None,
+        draw: bool = False,
+        on_text: Callable[[str], None],
+        stop: Callable[[], bool],
+    ) -> str:
+        """Answer one prompt, and tell how far the answer is; see `app.streaming`.
+
+        Args:
+            name: The base model.
+            prompt: Its messages.
+            adapter: The folder of an adapter to put on the base.
+            draw: Draw the answer, so that it differs from the greedy one.
+            on_text: Is given the answer so far, after each token.
+            stop: Asked after each token; the answer so far is the result where it says True.
+
+        Raises:
+            ModelError: the model or the adapter cannot be loaded.
+            UsageError: the prompt leaves no room for an answer.
+        """
+        from app.streaming import stream_answer
+
+        with self._lock:
+            answerer = self._get(name, adapter)
+            return stream_answer(answerer, prompt, max_new_tokens=_MOST_STREAMED, draw=draw, on_text=on_text, stop=stop)
 
     def _get(self, name: str, adapter: Path | None) -> Any:
         key = (name, adapter)

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.components.layout import CSS, address, theme
+from app.drafts import export
 from app.security import LOOPBACK, LocalOnly
+from app.versions import downloads
 from app.workspace import Workspace, find
 from dataset_tools import UsageError
 
@@ -29,23 +31,31 @@ _FAREWELL_SECONDS = 1  # open pages hold a stream that never ends by itself
 
 
 def build_app(workspace: Workspace | None = None) -> gradio.Blocks:
-    """The four pages. Building them loads no model and touches no project."""
+    """The pages. Building them loads no model and touches no project."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     import gradio as gr
 
+    from app.models import Models
+    from app.pages.build import BuildPage
     from app.pages.compare import ComparePage
     from app.pages.data import DataPage
     from app.pages.evaluate import EvaluatePage
     from app.pages.train import TrainPage
 
-    workspace = workspace or Workspace()
+    workspace, models = workspace or Workspace(), Models()
     with gr.Blocks(
         title="Fitting Room", analytics_enabled=False, delete_cache=(_KEPT_SECONDS, _KEPT_SECONDS)
     ) as blocks:
         DataPage(workspace).build(blocks)
-    for name, page in (("Compare", ComparePage), ("Train", TrainPage), ("Evaluate", EvaluatePage)):
+    pages: dict[str, Any] = {
+        "Build": BuildPage(workspace, models),
+        "Compare": ComparePage(workspace),
+        "Train": TrainPage(workspace),
+        "Evaluate": EvaluatePage(workspace, models),
+    }
+    for name, page in pages.items():
         with blocks.route(name, f"/{name.lower()}", show_in_navbar=False):
-            page(workspace).build(blocks)
+            page.build(blocks)
     return blocks
 
 
@@ -67,6 +77,22 @@ def create_server(workspace: Workspace | None = None) -> FastAPI:
             raise HTTPException(404, "There is no such file.")
         return FileResponse(run.path / name, filename=f"{comparison}-{name}", media_type="application/octet-stream")
 
+    @server.get("/draft/{project}/{name}")
+    def download_draft(project: str, name: str) -> FileResponse:
+        owner = workspace.project(project)
+        file = export(owner, name) if owner is not None and owner.id == project else None
+        if file is None:
+            raise HTTPException(404, "There is no such file.")
+        return FileResponse(file, filename=name, media_type="application/octet-stream")
+
+    @server.get("/files/{project}/{name:path}")
+    def download_file(project: str, name: str) -> FileResponse:
+        owner = workspace.project(project)
+        file = downloads(owner).get(name) if owner is not None and owner.id == project else None
+        if file is None:
+            raise HTTPException(404, "There is no such file.")
+        return FileResponse(file, filename=file.name, media_type="application/octet-stream")
+
     # It says that several pages exclude rendering on the server, also where that is switched off.
     warnings.filterwarnings("ignore", message="SSR mode is not supported with multi-page apps")
     gr.mount_gradio_app(
@@ -80,7 +106,7 @@ def create_server(workspace: Workspace | None = None) -> FastAPI:
         ssr_mode=False,
         mcp_server=False,
         theme=theme(),
-        css_paths=CSS,
+        css_paths=list(CSS),
     )
     return server
 

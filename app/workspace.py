@@ -2,6 +2,8 @@
 
     <home>/projects/<id>/project.json      title, files with their original names, training runs started here
     <home>/projects/<id>/training-*.jsonl  and test-*, documents-*/: never written again once they are there
+    <home>/projects/<id>/tools/            what the Data page made to be downloaded: conversions, splits, the data card
+    <home>/projects/<id>/draft/            the dataset that is being built: its log, the conversation, its documents
 
 It reads no rows and runs nothing. Ids come back from the browser as text and are looked up, never joined to a path.
 """
@@ -13,7 +15,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -26,17 +28,49 @@ from training.runs.folder import RunFolder
 from training.runs.supervisor import runs_folder
 
 Role = Literal["training", "test"]
-_ROW_ENDINGS = {".jsonl", ".json", ".csv", ".tsv"}
-_DOCUMENT_ENDINGS = {".md", ".markdown", ".txt", ".text", ".rst", ".pdf", *_ROW_ENDINGS}
+_PLAIN_ROW_ENDINGS = {".jsonl", ".json", ".csv", ".tsv"}
+_ROW_ENDINGS = _PLAIN_ROW_ENDINGS | {".xlsx", ".parquet", ".txt", ".gz", ".zst"}
+_TEXT_ENDINGS = {".md", ".markdown", ".txt", ".text", ".rst", ".html", ".htm", ".xhtml", ".pdf", ".docx"}
+_DOCUMENT_ENDINGS = _TEXT_ENDINGS | _PLAIN_ROW_ENDINGS
 _LONGEST_NAME = 80
 
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file of a project: its name on our disk, relative to the project, and the name that the user gave it."""
+    """A file of a project: its name on our disk, relative to the project, and the name that the user gave it.
+
+    Where the user said which columns hold what, ``source`` is the file with these ``columns``, and ``file`` a copy of
+    its usable rows that is read without being told.
+    """
 
     file: str
     name: str
+    source: str | None = None
+    columns: Mapping[str, str] | None = None
+
+    @property
+    def own(self) -> str:
+        """The file in its own columns."""
+        return self.source or self.file
+
+
+@dataclass(frozen=True)
+class Change:
+    """What was done to the rows of a project, and the files as they were before; see `app.versions`.
+
+    ``rejects`` is the file of the rows that were left out, if any were.
+    """
+
+    what: str
+    training: StoredFile
+    test: StoredFile | None = None
+    rejects: str | None = None
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Change:
+        """The change in its JSON form."""
+        test = StoredFile(**values["test"]) if values.get("test") else None
+        return cls(values["what"], StoredFile(**values["training"]), test, values.get("rejects"))
 
 
 @dataclass(frozen=True)
@@ -52,6 +86,8 @@ class Project:
     documents: tuple[StoredFile, ...] = ()
     documents_at: str | None = None
     runs: tuple[str, ...] = ()
+    draft_documents: tuple[StoredFile, ...] = ()
+    history: tuple[Change, ...] = ()
 
     @property
     def id(self) -> str:
@@ -87,6 +123,11 @@ class Project:
         """The folder of the documents, where there are some."""
         return self.folder / self.documents_at if self.documents_at else None
 
+    @property
+    def draft_folder(self) -> Path:
+        """Where the dataset lies that is being built; made with its first row."""
+        return self.folder / "draft"
+
     def save(self) -> Project:
         """Write project.json."""
         values = {key: value for key, value in asdict(self).items() if key != "folder"}
@@ -106,9 +147,12 @@ class Project:
             documents = tuple(StoredFile(**stored) for stored in values["documents"])
             plain: dict[str, Any] = {key: values[key] for key in ("title", "created", "example", "documents_at")}
             runs = tuple(values["runs"])
+            sources = tuple(StoredFile(**stored) for stored in values.get("draft_documents", ()))
+            history = tuple(Change.of(change) for change in values.get("history", ()))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError("This project cannot be read.", where=folder.name, found=str(error)) from error
-        return cls(folder, training=training, test=test, documents=documents, runs=runs, **plain)
+        files: dict[str, Any] = {"training": training, "test": test, "documents": documents}
+        return cls(folder, runs=runs, draft_documents=sources, history=history, **files, **plain)
 
     def add_rows(self, role: Role, upload: Path) -> Project:
         """Take over an uploaded file of rows (moved, not copied)."""
@@ -116,19 +160,41 @@ class Project:
         stored = StoredFile(f"{role}-{secrets.token_hex(3)}{_ending(upload, _ROW_ENDINGS)}", name)
         _move(upload, self.path_of(stored))
         if role == "training":
-            return replace(self, training=stored, title=name).save()
-        return replace(self, test=stored).save()
+            return replace(self, training=stored, title=name, history=()).save()
+        kept = tuple(replace(change, test=stored) for change in self.history)  # it stays, whatever is undone
+        return replace(self, test=stored, history=kept).save()
 
     def add_documents(self, uploads: Sequence[Path]) -> Project:
         """Take over uploaded documents in place of those that were there."""
         folder = f"documents-{secrets.token_hex(3)}"
-        stored: list[StoredFile] = []
+        stored = self._keep(uploads, folder, there=())
+        return replace(self, documents=stored, documents_at=folder if stored else None).save()
+
+    def add_draft_documents(self, uploads: Sequence[Path]) -> Project:
+        """Take over uploaded documents that rows shall be made from, beside those that are there."""
+        return replace(self, draft_documents=self._keep(uploads, "draft/documents", there=self.draft_documents)).save()
+
+    def remove_draft_document(self, file: str) -> Project:
+        """Take a document out again, named by its place in the project; one that is not there is none."""
+        gone = [stored for stored in self.draft_documents if stored.file == file]
+        for stored in gone:
+            self.path_of(stored).unlink(missing_ok=True)
+        return replace(self, draft_documents=tuple(kept for kept in self.draft_documents if kept not in gone)).save()
+
+    def use_draft(self, rows: Path) -> Project:
+        """Take over a file of rows that was built here as the training rows (moved); the title stays."""
+        project = self.add_rows("training", rows)
+        return project if self.title == "Untitled" else replace(project, title=self.title).save()
+
+    def _keep(self, uploads: Sequence[Path], folder: str, *, there: Sequence[StoredFile]) -> tuple[StoredFile, ...]:
+        """Move uploaded documents into a folder, under names of ours; all that are in it then."""
+        stored = list(there)
         for upload in uploads:
             name = _readable_name(upload.name)
             taken = {Path(other.file).name for other in stored}
             stored.append(StoredFile(f"{folder}/{_free_slug(name, _ending(upload, _DOCUMENT_ENDINGS), taken)}", name))
             _move(upload, self.path_of(stored[-1]))
-        return replace(self, documents=tuple(stored), documents_at=folder if stored else None).save()
+        return tuple(stored)
 
     def with_run(self, run: RunFolder) -> Project:
         """Remember a training run that was started from here."""
@@ -137,12 +203,17 @@ class Project:
     def in_user_words(self, error: FittingRoomError) -> FittingRoomError:
         """The same error with the user's file names in place of our paths."""
         parts = {key: value for key, value in error.to_dict().items() if key != "kind"}
-        files = [file for file in (self.training, self.test, *self.documents) if file]
-        for stored in files:
-            path = str(self.path_of(stored))
-            parts = {key: value.replace(path, stored.name) if value else value for key, value in parts.items()}
+        for path, name in self._names():
+            parts = {key: value.replace(path, name) if value else value for key, value in parts.items()}
         what = str(parts.pop("what"))
         return FittingRoomError(what, **parts)
+
+    def _names(self) -> Iterator[tuple[str, str]]:
+        """Our paths with the names that the user knows them by."""
+        for stored in (self.training, self.test, *self.documents, *self.draft_documents):
+            for file in (stored.own, stored.file) if stored else ():
+                yield str(self.folder / file), stored.name if stored else ""
+        yield f"{self.folder}/", ""
 
 
 @dataclass(frozen=True)
@@ -203,6 +274,13 @@ class Workspace:
             documents=documents,
             documents_at="documents" if documents else None,
         ).save()
+
+    def copy(self, project: Project) -> Project:
+        """A project of the user's own with all that an example holds, its draft included."""
+        folder = self.projects_folder / secrets.token_hex(6)
+        shutil.copytree(project.folder, folder)
+        title = f"{project.title}, with your rows"
+        return replace(project, folder=folder, title=title, created=time.time(), example=None, runs=()).save()
 
     def comparisons(self) -> list[RunFolder]:
         """All comparisons, the newest first; the one that was opened before all others."""

@@ -1,14 +1,16 @@
-"""What lint found, and the rows themselves, as the Data page shows them."""
+"""What lint found, as the Data page shows it: the verdict, the five largest findings with three rows each, the rest."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from app.components.actions import act_button
 from app.components.cards import Tone, badge, banner, empty
 from app.components.markup import NOTHING, counted, html, joined, shortened
-from dataset_tools import Example
+from dataset_tools import Finding, Report
+from dataset_tools.checks import Hit
 
 _VERDICTS: dict[str, tuple[Tone, str, str]] = {
     "train": ("good", "Ready to use", "No errors were found."),
@@ -16,73 +18,106 @@ _VERDICTS: dict[str, tuple[Tone, str, str]] = {
     "do_not_train": ("bad", "Do not train on this", "Too few rows can be used, or most of them have errors."),
 }
 _TONES: dict[str, Tone] = {"error": "bad", "warning": "warn", "info": "plain"}
-_LINES_SHOWN, _MESSAGE_SHOWN = 6, 300
+_LARGEST, _ROWS_EACH, _LINES_SHOWN, _MESSAGE_SHOWN = 5, 3, 6, 240
+OPEN_ROW = "open-row"  # the act of a button that opens a row; its data has the row's number as ``record``
 
 
-def verdict_banner(report: dict[str, Any]) -> Markup:
+def verdict_banner(report: Report) -> Markup:
     """The verdict of a report, in colour and in words."""
-    tone, title, text = _VERDICTS[report["verdict"]]
-    if report["usable"] < report["rows"]:
-        text = f"{text} {report['usable']:,} of {counted(report['rows'], 'row')} can be used."
+    tone, title, text = _VERDICTS[report.verdict]
+    if report.usable < report.rows:
+        text = f"{text} {report.usable:,} of {counted(report.rows, 'row')} can be used."
     return banner(tone, title, text)
 
 
-def findings_table(report: dict[str, Any]) -> Markup:
-    """The findings, the worst first, with their places in the file."""
-    if not report["findings"]:
-        return empty("Nothing to report: no errors, no warnings.")
-    rows = joined(_finding_row(finding) for finding in report["findings"])
-    heads = Markup('<th>Severity</th><th>Finding</th><th class="fr-number">Rows</th><th>Lines</th>')
+def findings_view(report: Report, *, note: Markup = NOTHING) -> Markup:
+    """The findings, the worst first: five with their first rows, the others folded, then what was not checked.
+
+    Args:
+        report: What was found.
+        note: What else is to be said about the checks: that some are still running.
+    """
+    largest, others = report.findings[:_LARGEST], report.findings[_LARGEST:]
+    parts = [_table(largest, rows=_ROWS_EACH) if largest else empty("Nothing to report: no errors, no warnings.")]
+    if others:
+        more = counted(len(others), "more finding")
+        parts.append(html('<details class="fr-fold"><summary>{}</summary>{}</details>', more, _table(others, rows=1)))
+    return joined([*parts, note, _skipped(report)])
+
+
+def _table(findings: Sequence[Finding], *, rows: int) -> Markup:
+    heads = Markup('<th>Finding</th><th class="fr-number">Rows</th><th>Lines</th>')
     return html(
-        '<div class="fr-scroll"><table class="fr-table"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>{}',
+        '<div class="fr-scroll fr-findings"><table class="fr-table"><thead><tr>{}</tr></thead>'
+        "<tbody>{}</tbody></table></div>",
         heads,
-        rows,
-        _skipped(report),
+        joined(_finding(finding, rows) for finding in findings),
     )
 
 
-def _finding_row(finding: dict[str, Any]) -> Markup:
-    first = finding["examples"][0]["message"] if finding["examples"] else ""
+def _finding(finding: Finding, rows: int) -> Markup:
+    fix = html('<div class="fr-quiet">Can be fixed: {}.</div>', finding.fix) if finding.fix else NOTHING
     return html(
-        '<tr><td>{}</td><td><b>{}</b> <code>{}</code><div class="fr-quiet">{}</div></td>'
-        '<td class="fr-number">{:,}</td><td class="fr-lines">{}</td></tr>',
-        badge(finding["severity"], _TONES.get(finding["severity"], "plain")),
-        finding["title"],
-        finding["check"],
-        shortened(first, _MESSAGE_SHOWN),
-        finding["count"],
+        '<tr><td>{} <b>{}</b> <code>{}</code><div class="fr-quiet">{}</div><ul class="fr-hits">{}</ul>{}</td>'
+        '<td class="fr-number">{}</td><td class="fr-lines">{}</td></tr>',
+        badge(finding.severity, _TONES.get(finding.severity, "plain")),
+        finding.title,
+        finding.check,
+        finding.why,
+        joined(_hit(hit) for hit in finding.hits[:rows]),
+        fix,
+        f"{finding.count:,}" if any(hit.line for hit in finding.hits) else "",
         _lines(finding),
     )
 
 
-def _lines(finding: dict[str, Any]) -> str:
-    lines = finding["lines"]
-    if not lines:
-        return "whole file"
-    shown = ", ".join(str(line) for line in lines[:_LINES_SHOWN])
-    return shown + (f" and {finding['count'] - _LINES_SHOWN:,} more" if finding["count"] > _LINES_SHOWN else "")
+def _hit(hit: Hit) -> Markup:
+    return html("<li>{}{}</li>", html("{} ", _place(hit, "line ")) if hit.line else NOTHING, _message(hit))
 
 
-def _skipped(report: dict[str, Any]) -> Markup:
-    if not report["skipped"]:
-        return NOTHING
-    checks = counted(len(report["skipped"]), "check")
-    return html('<p class="fr-quiet fr-note">{} not run: {}.</p>', checks, "; ".join(report["skipped"]))
+def _message(hit: Hit) -> str:
+    return shortened(hit.message, _MESSAGE_SHOWN)
 
 
-def conversation(example: Example, number: int, total: int) -> Markup:
-    """One example as chat bubbles; the wanted answer stands out."""
-    bubbles = joined(
+def _place(hit: Hit, before: str = "") -> Markup:
+    """The line of a hit, as a button that opens the row there."""
+    text = f"{before}{hit.line}"
+    if hit.record is None:
+        return html("<span>{}</span>", text)
+    return act_button(OPEN_ROW, text, label=f"Show the row at line {hit.line}", record=hit.record)
+
+
+def _lines(finding: Finding) -> Markup:
+    hits = {hit.line: hit for hit in finding.hits if hit.line is not None}
+    if not hits:
+        return Markup("whole file")
+    places = [_place(hit) for hit in hits.values()]
+    if len(places) <= _LINES_SHOWN:
+        return joined(places, " ")
+    kept = len(places) - _LINES_SHOWN
+    more = finding.count - _LINES_SHOWN
+    of_these = f" ({kept:,} of them kept)" if more > kept else ""
+    return html(
+        '{}<details class="fr-fold"><summary>and {:,} more</summary>{}{}</details>',
+        joined(places[:_LINES_SHOWN], " "),
+        max(kept, more),
+        joined(places[_LINES_SHOWN:], " "),
+        of_these,
+    )
+
+
+def _skipped(report: Report) -> Markup:
+    """The checks that were not run, by the reason why."""
+    by_reason: dict[str, list[str]] = {}
+    for line in report.skipped:
+        check, _, reason = line.partition(": ")
+        by_reason.setdefault(reason, []).append(check)
+    return joined(
         html(
-            '<div class="fr-bubble fr-{}{}"><small>{}</small><div>{}</div></div>',
-            message.role,
-            " fr-wanted" if message is example.messages[-1] else "",
-            "wanted answer" if message is example.messages[-1] else message.role,
-            message.content,
+            '<details class="fr-fold"><summary>{} skipped: {}</summary><span class="fr-quiet">{}</span></details>',
+            counted(len(checks), "check"),
+            reason,
+            ", ".join(checks),
         )
-        for message in example.messages
+        for reason, checks in by_reason.items()
     )
-    place = html(
-        '<p class="fr-quiet fr-place">Row {:,} of {:,} · line {:,} of the file</p>', number, total, example.line
-    )
-    return html('{}<div class="fr-chat">{}</div>', place, bubbles)

@@ -13,11 +13,12 @@ from app.components.markup import html, joined
 PROMISE = "Find out on your own examples whether to prompt, retrieve or fine-tune, before you commit to one."
 PAGES = (
     ("data", "Data", "Bring examples"),
+    ("build", "Build", "Grow a dataset"),
     ("compare", "Compare", "Measure approaches"),
     ("train", "Train", "Tune a model"),
     ("evaluate", "Evaluate", "Read the answers"),
 )
-CSS = Path(__file__).parent / "style.css"
+CSS = tuple(Path(__file__).parent / f"{name}.css" for name in ("style", "build", "data"))
 
 
 def address(page: str, **ids: str | None) -> str:
@@ -27,7 +28,7 @@ def address(page: str, **ids: str | None) -> str:
 
 
 def header(active: str, **ids: str | None) -> Markup:
-    """The top of a page: name, promise, and the four steps as links that keep the project."""
+    """The top of a page: name, promise, and the steps as links that keep the project."""
     steps = joined(
         html(
             '<a class="fr-step{}" href="{}"{}><i>{}</i><b>{}</b><span>{}</span></a>',

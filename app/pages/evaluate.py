@@ -29,8 +29,8 @@ _SOURCE_NOTE = (
 class EvaluatePage:
     """The components of the page, and what happens when they are used."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        self.workspace, self.models = workspace, Models()
+    def __init__(self, workspace: Workspace, models: Models | None = None) -> None:
+        self.workspace, self.models = workspace, models or Models()
 
     def build(self, blocks: Any) -> None:
         """Lay the page out and wire it."""

@@ -74,3 +74,65 @@ def start(environment: dict[str, str], tmp_path: Path) -> Callable[..., Any]:
         return subprocess.Popen(command, cwd=tmp_path, env=environment, **pipes, **options)
 
     return start_process
+
+
+_KETTLE = (
+    "# Larkfen kettle\n\nThe Larkfen kettle has a warranty of two years from the day of delivery. "
+    "Limescale is not covered. It holds 1.7 litres and boils them in 3 minutes.\n"
+)
+_RECITED = (
+    "Q: How long is the warranty of the Larkfen kettle?\nA: Two years from the day of delivery.\n\n"
+    "Q: How much does the Larkfen kettle hold?\nA: It holds 2.5 litres.\n\n"
+    "Q: What does the passage say about the kettle?\nA: It boils 1.7 litres in 3 minutes."
+)
+
+
+@pytest.fixture(scope="session")
+def kettle() -> str:
+    """A document of one passage, in Markdown."""
+    return _KETTLE
+
+
+@pytest.fixture(scope="session")
+def recited() -> str:
+    """Three questions about it: a good one, one with a wrong number, one that speaks of the passage."""
+    return _RECITED
+
+
+@pytest.fixture(scope="session")
+def reciting_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a real model, its weights set by hand, that answers everything with `recited`.
+
+    The recited text is one token. All tokens point to it, and it points to the end of the turn.
+    """
+    import torch
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    folder = tmp_path_factory.mktemp("models") / "reciting"
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    tokenizer.add_tokens([_RECITED])
+    recited, end = tokenizer.convert_tokens_to_ids([_RECITED, "<|im_end|>"])
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=8,
+        intermediate_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        num_key_value_heads=1,
+        max_position_embeddings=2048,
+        tie_word_embeddings=False,
+        eos_token_id=end,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    model = LlamaForCausalLM(config)
+    with torch.no_grad():
+        for name, weights in model.named_parameters():
+            if "norm" not in name:
+                weights.zero_()
+        model.model.embed_tokens.weight[:, 0] = 1.0
+        model.model.embed_tokens.weight[recited] = torch.eye(8)[1]
+        model.lm_head.weight[recited, 0] = 20.0
+        model.lm_head.weight[end, 1] = 20.0
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder

@@ -100,7 +100,7 @@ def test_a_conversion_ends_with_what_was_lost(call: Call, tmp_path: Path) -> Non
     assert (result["written"], [loss["path"] for loss in result["losses"]]) == (2, ["source"])
     assert target.read_text().splitlines() == ["prompt,completion", "p,c", "q,c"]
     shown = call("convert", source, target, "--to", "sharegpt")
-    assert shown.exit_code == 2 and "tables" in shown.stderr + shown.stdout or "csv" in shown.stderr
+    assert (shown.exit_code == 2 and "tables" in shown.stderr + shown.stdout) or "csv" in shown.stderr
     assert call("convert", source, tmp_path / "c.jsonl", "--to", "messages").stdout.count("source") >= 1
 
 

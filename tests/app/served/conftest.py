@@ -59,8 +59,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def app(home: Path) -> Iterator[str]:
-    with _serving(home) as address:
+def app(home: Path, tiny_model: Path) -> Iterator[str]:
+    with _serving(home, FITTING_ROOM_MODEL=str(tiny_model)) as address:
         yield address
 
 

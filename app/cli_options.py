@@ -35,8 +35,8 @@ def run(work: Any, show: Any, as_json: bool, debug: bool) -> Any:
         result = work()
     except KeyboardInterrupt:
         commands.console.print(
-            "\nStopped. What was finished is kept: `compare` goes on from it, `train` has saved its adapter; no file is half "
-            "written."
+            "\nStopped. What was finished is kept: `compare` goes on from it, and `train` has saved its adapter. "
+            "No file is half written."
         )
         raise typer.Exit(130) from None
     except Exception as error:  # the edge of the process: whatever it was, one message that helps, and no traceback

@@ -95,5 +95,7 @@ class RunFolder:
             for number, line in enumerate(lines, 1):
                 example = to_example(_FORM, json.loads(line), line=number, record=number)
                 if example is None:
-                    raise RunError("A row of this run cannot be trained on.", where=f"{self.path / name}.jsonl:{number}")
+                    raise RunError(
+                        "A row of this run cannot be trained on.", where=f"{self.path / name}.jsonl:{number}"
+                    )
                 yield example

@@ -16,7 +16,10 @@ from app.workspace import Project
 from dataset_tools import Report, UsageError
 from dataset_tools.fixes import KINDS, FixPlan, plan_fixes
 
-_SAFE = "Safe fixes change no meaning. Lines that cannot be read are left out; the file that you brought is kept."
+_SAFE = (
+    "Safe fixes change no meaning. Rows that cannot be read even then are left out, and listed in a file of rejects. "
+    "The file that you brought is kept."
+)
 
 
 class FixSection(Section):

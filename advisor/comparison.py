@@ -227,8 +227,8 @@ class _Comparison:
 
     def _read(self) -> tuple[Task, int]:
         request = self.request
-        examples = load_examples(request.data).examples
-        test = load_examples(request.test).examples if request.test else None
+        examples = self._load(request.data)
+        test = self._load(request.test) if request.test else None
         self.documents = load_documents(request.documents) if request.documents else ()
         task = make_task(
             examples, test, kind=request.task_type, metric=request.metric, limit=request.limit, seed=request.seed
@@ -236,6 +236,16 @@ class _Comparison:
         if task.removed_as_leaks:
             self.left_out.append(f"{task.removed_as_leaks} training rows that are test rows, or nearly")
         return task, len(examples) + len(test or ())
+
+    def _load(self, path: Path) -> tuple[Example, ...]:
+        """The usable rows of a file; those that are not are said to be left out."""
+        dataset = load_examples(path)
+        unusable = dataset.report.rows - len(dataset.examples)
+        if unusable:
+            self.left_out.append(
+                f"{unusable} of {dataset.report.rows} rows of {path.name} with errors; fitting-room lint names them"
+            )
+        return dataset.examples
 
     def _tools(self, task: Task) -> Tools:
         accelerated = machine().has_accelerator

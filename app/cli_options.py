@@ -24,6 +24,7 @@ Budget = Annotated[float | None, typer.Option("--budget", help="Minutes for ever
 Seed = Annotated[int, typer.Option("--seed", help="For splits, draws and training.")]
 
 
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
 Columns = Annotated[
     list[str] | None, typer.Option("--column", help="Which column holds what, as prompt=COLUMN or completion=COLUMN.")
 ]

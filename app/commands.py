@@ -17,6 +17,8 @@ from app.progress import TerminalProgress
 from dataset_tools.dataset import load_examples
 from dataset_tools.errors import DiskFullError, FittingRoomError, RunError, UsageError
 from dataset_tools.formats import schema, schema_names
+from dataset_tools.reading.hub import fetch, is_hub_name
+from training.home import home
 from training.models import embedded
 from training.models.loading import default_model
 from training.planning import plan_training
@@ -33,9 +35,18 @@ EXAMPLES = {"support-desk": "support_desk", "ticket-routing": "ticket_routing"}
 __all__ = ["escape"]
 
 
+def input_file(name: str | Path) -> Path:
+    """The file that a name stands for; a dataset's name on the Hugging Face hub is downloaded first."""
+    path = Path(name)
+    if path.exists() or not is_hub_name(str(name)):
+        return path
+    with console.status(f"Downloading {name} ..."):
+        return fetch(str(name), folder=home() / "datasets")
+
+
 def compare_file(file: Path, options: dict[str, Any], *, out: Path | None = None) -> dict[str, Any]:
     """Run a comparison with progress bars."""
-    request = ComparisonRequest(file, **options)
+    request = ComparisonRequest(input_file(file), **options)
     with TerminalProgress(console) as progress:
         return run_comparison(request, folder=out, on_event=progress)
 
@@ -51,7 +62,7 @@ def train_file(
     """Train on a file's rows with progress bars; the result as ``train --json`` gives it."""
     if budget is not None and budget <= 0:
         raise UsageError("The budget must be above 0 minutes.", found=str(budget))
-    examples = load_examples(file).examples
+    examples = load_examples(input_file(file)).examples
     chosen = Recipe.load(recipe) if recipe else None
     plan = plan_training(
         examples,

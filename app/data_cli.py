@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from app import commands, data_commands
-from app.cli_options import Columns, Debug, File, Json, Model, Seed, run
+from app.cli_options import Columns, Debug, File, Json, Model, Overwrite, Seed, run
 from dataset_tools.errors import UsageError
 
 _FORMATS = data_commands.format_names()
@@ -20,7 +20,8 @@ _Share = Annotated[float | None, typer.Option(help="Rows (1 or more) or a share 
 def lint(
     file: File,
     checks: Annotated[
-        str | None, typer.Option("--checks", help="Families or ids, separated by commas; all by default.")
+        str | None,
+        typer.Option("--checks", help="Families or ids, by commas; all by default. What reading finds is always told."),
     ] = None,
     test: Annotated[Path | None, typer.Option("--test", help="Rows that must not be in the file.")] = None,
     column: Columns = None,
@@ -51,6 +52,8 @@ def fix(
     out: Annotated[Path | None, typer.Option("--out", help="File or folder; NAME.fixed.jsonl by default.")] = None,
     drop_bad: Annotated[bool, typer.Option("--drop-bad", help="Also drop rows that still have an error.")] = False,
     undo: Annotated[bool, typer.Option("--undo", help="Take the fixes of this fixed file back.")] = False,
+    test: Annotated[Path | None, typer.Option("--test", help="Rows that must not be in the file.")] = None,
+    overwrite: Overwrite = False,
     column: Columns = None,
     as_json: Json = False,
     model: Model = None,
@@ -63,21 +66,30 @@ def fix(
         return
     chosen = data_commands.names_in(only)
     if not (safe or everything or chosen is not None or drop_bad):
-        run(lambda: _show_plan(file, columns, as_json), None, as_json, debug)
+        run(lambda: _show_plan(file, columns, test, as_json), None, as_json, debug)
         return
 
     def work() -> dict[str, Any]:
         if sum((safe, everything, chosen is not None)) > 1:
             raise UsageError("Choose one of --safe, --all and --only.", next_step="Leave the others out.")
         fixes = data_commands.every_fix() if everything else chosen
-        return data_commands.fix_file(file, out=out, fixes=fixes, drop_bad=drop_bad, columns=columns, model=model)
+        return data_commands.fix_file(
+            file,
+            out=out,
+            fixes=fixes,
+            drop_bad=drop_bad,
+            columns=columns,
+            model=model,
+            test=test,
+            overwrite=overwrite,
+        )
 
     run(work, data_commands.print_fixed, as_json, debug)
 
 
-def _show_plan(file: Path, columns: dict[str, str] | None, as_json: bool) -> dict[str, Any]:
+def _show_plan(file: Path, columns: dict[str, str] | None, test: Path | None, as_json: bool) -> dict[str, Any]:
     """The plan; in a terminal its fixes are asked for one by one, and those that are wanted are made."""
-    plan = data_commands.plan_file(file, only=None, columns=columns)
+    plan = data_commands.plan_file(file, columns=columns, test=test)
     if as_json:
         return plan.to_dict()
     data_commands.print_plan(plan)
@@ -88,7 +100,7 @@ def _show_plan(file: Path, columns: dict[str, str] | None, as_json: bool) -> dic
         return {}
     wanted = [fix.id for fix in plan.fixes if typer.confirm(f"{fix.what}, {fix.count} rows?", default=fix.safe)]
     if wanted:
-        result = data_commands.fix_file(file, out=None, fixes=wanted, drop_bad=False, columns=columns)
+        result = data_commands.fix_file(file, out=None, fixes=wanted, drop_bad=False, columns=columns, test=test)
         data_commands.print_fixed(result)
     return {}
 
@@ -102,12 +114,15 @@ def convert(
     target: Annotated[Path, typer.Argument(help="The file to write: .jsonl, .json, .csv, .tsv, .parquet, .jsonl.gz")],
     to: Annotated[str, typer.Option("--to", help=f"One of: {_FORMATS}.")],
     column: Columns = None,
+    overwrite: Overwrite = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Write a dataset in another format, and say what did not survive."""
     run(
-        lambda: data_commands.convert_file(source, target, to=to, columns=data_commands.columns_of(column)),
+        lambda: data_commands.convert_file(
+            source, target, to=to, columns=data_commands.columns_of(column), overwrite=overwrite
+        ),
         data_commands.print_conversion,
         as_json,
         debug,
@@ -124,7 +139,7 @@ def split(
     ] = None,
     stratify: Annotated[bool | None, typer.Option("--stratify/--no-stratify", help="In proportion to labels.")] = None,
     exact: Annotated[bool, typer.Option("--exact", help="Exactly as many rows as asked.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
+    overwrite: Overwrite = False,
     seed: Seed = 0,
     column: Columns = None,
     as_json: Json = False,
@@ -154,6 +169,7 @@ def card(
     file: File,
     out: Annotated[Path | None, typer.Option("--out", help="A .md or .html file; printed by default.")] = None,
     licence: Annotated[str | None, typer.Option("--licence", help="The licence of the data.")] = None,
+    overwrite: Overwrite = False,
     column: Columns = None,
     as_json: Json = False,
     model: Model = None,
@@ -162,7 +178,12 @@ def card(
     """Describe a dataset: rows, tokens, lengths, labels, duplicates, with plots."""
     run(
         lambda: data_commands.card(
-            file, out=out, licence=licence, columns=data_commands.columns_of(column), model=model
+            file,
+            out=out,
+            licence=licence,
+            columns=data_commands.columns_of(column),
+            model=model,
+            overwrite=overwrite,
         ),
         data_commands.print_card,
         as_json,

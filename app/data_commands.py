@@ -11,31 +11,22 @@ from rich.markup import escape
 from rich.table import Table
 
 from app.building_commands import build_file
-from app.commands import console, output
+from app.commands import console, input_file, output
 from dataset_tools.checks import CHECKS
 from dataset_tools.conversion import convert
 from dataset_tools.data_card import data_card
 from dataset_tools.dataset import load_examples
 from dataset_tools.errors import UsageError
-from dataset_tools.fixes import KINDS, FixPlan, Needs, apply_fixes, plan_fixes, undo
+from dataset_tools.fixes import KINDS, FixPlan, Needs, apply_fixes, fixed_path, plan_fixes, undo
 from dataset_tools.formats import WRITTEN
 from dataset_tools.lint import lint
-from dataset_tools.reading.hub import fetch, is_hub_name
+from dataset_tools.reading.opening import open_file
 from dataset_tools.split_files import split_file
 from dataset_tools.writing import write_text_atomically
-from training.home import home
 from training.models.loading import default_model, load_config, load_tokenizer, machine
 
 _SHOWN_DIFFS = 3
-
-
-def input_file(name: str | Path) -> Path:
-    """The file that a name stands for; a dataset's name on the Hugging Face hub is downloaded first."""
-    path = Path(name)
-    if path.exists() or not is_hub_name(str(name)):
-        return path
-    with console.status(f"Downloading {name} ..."):
-        return fetch(str(name), folder=home() / "datasets")
+CONTAINERS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".jsonl.gz", ".jsonl.zst")
 
 
 def columns_of(pairs: Collection[str] | None) -> dict[str, str] | None:
@@ -50,6 +41,20 @@ def columns_of(pairs: Collection[str] | None) -> dict[str, str] | None:
             expected='--column "prompt=Review Text" --column completion=Label',
         )
     return dict(pair.split("=", 1) for pair in pairs)
+
+
+def require_new(path: Path, *, overwrite: bool) -> None:
+    """Refuse to write over a file that is there.
+
+    Raises:
+        UsageError: There is such a file, and it may not be replaced.
+    """
+    if path.is_file() and not overwrite:
+        raise UsageError(
+            "This file is there already.",
+            where=str(path),
+            next_step="Choose another name with --out, or replace it with --overwrite.",
+        )
 
 
 def names_in(text: str | None) -> tuple[str, ...] | None:
@@ -73,9 +78,10 @@ def lint_file(
     columns: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     """Lint a file, with the model's own tokenizer where a check asks for one."""
-    needs = model_needs(model) if _ask_for(checks, "tokenizer") else {}
-    test_rows = load_examples(test).examples if test else None
     path = input_file(file)
+    open_file(path).close()  # a file that is not there is said at once, before a model is loaded
+    test_rows = load_examples(test).examples if test else None
+    needs = model_needs(model) if _ask_for(checks, "tokenizer") else {}
     with console.status(f"Checking {path.name} ...") as status:
         return lint(
             path,
@@ -92,16 +98,29 @@ def _ask_for(checks: tuple[str, ...] | None, need: str) -> bool:
     return any(need in getattr(check, "needs", ()) for check in chosen)
 
 
-def convert_file(source: str | Path, target: Path, *, to: str, columns: dict[str, str] | None = None) -> dict[str, Any]:
+def convert_file(
+    source: str | Path, target: Path, *, to: str, columns: dict[str, str] | None = None, overwrite: bool = False
+) -> dict[str, Any]:
     """Convert a file; its losses are part of the result."""
+    suffix = "".join(target.suffixes[-2:]) if target.suffix in (".gz", ".zst") else target.suffix
+    if suffix not in CONTAINERS:
+        raise UsageError(
+            "The name of the file to write says what it is.", found=target.name, expected=", ".join(CONTAINERS)
+        )
+    require_new(target, overwrite=overwrite)
     with console.status(f"Writing {target.name} ..."):
         return convert(input_file(source), target, to=to, columns=columns).to_dict()
 
 
-def plan_file(file: Path, *, only: tuple[str, ...] | None, columns: dict[str, str] | None) -> FixPlan:
+def plan_file(file: Path, *, columns: dict[str, str] | None, test: Path | None = None) -> FixPlan:
     """What could be fixed in a file."""
     with console.status(f"Looking for what can be fixed in {file.name} ..."):
-        return plan_fixes(file, only=only, columns=columns)
+        return plan_fixes(file, columns=columns, needs=_needs(None, test))
+
+
+def _needs(model: str | None, test: Path | None) -> Needs:
+    rows = load_examples(test).examples if test else None
+    return Needs(**model_needs(model), test_rows=rows) if model else Needs(test_rows=rows)
 
 
 def fix_file(
@@ -112,9 +131,20 @@ def fix_file(
     drop_bad: bool,
     columns: dict[str, str] | None,
     model: str | None = None,
+    test: Path | None = None,
+    overwrite: bool = False,
 ) -> dict[str, Any]:
     """Write the fixed file, its log and its rejects."""
-    needs = Needs(**model_needs(model)) if model else None
+    if out is not None and not out.is_dir() and out.suffix not in (".jsonl", ".ndjson"):
+        raise UsageError(
+            "A fixed file is JSON lines.",
+            found=out.name,
+            expected="a name that ends with .jsonl, or a folder",
+            next_step="Fix into .jsonl, then write another container with: fitting-room convert",
+        )
+    target = fixed_path(file) if out is None else out / fixed_path(file).name if out.is_dir() else out
+    require_new(target, overwrite=overwrite)
+    needs = _needs(model, test)
     with console.status(f"Fixing {file.name} ..."):
         return apply_fixes(file, out, fixes=fixes, drop_bad=drop_bad, columns=columns, needs=needs).to_dict()
 
@@ -143,11 +173,15 @@ def card(
     licence: str | None,
     columns: dict[str, str] | None,
     model: str | None,
+    overwrite: bool = False,
 ) -> dict[str, Any]:
     """Describe a dataset; the card is written where a file is named, else its Markdown is in the result."""
     path = input_file(file)
+    open_file(path).close()
     if out is not None and out.suffix not in (".md", ".html"):
         raise UsageError("A card is a .md or a .html file.", found=str(out))
+    if out is not None:
+        require_new(out, overwrite=overwrite)
     with console.status(f"Describing {path.name} ..."):
         made = data_card(path, licence=licence, columns=columns, **model_needs(model))
     if out is None:
@@ -183,11 +217,22 @@ def print_lint(report: dict[str, Any], *, out: Console = output) -> None:
             lines = ", ".join(map(str, finding["lines"][:6])) + (" ..." if len(finding["lines"]) > 6 else "")
             table.add_row(_severity(finding), finding["check"], str(finding["count"]), escape(finding["title"]), lines)
         out.print(table)
-    for line in report.get("skipped", []):
-        out.print(f"[dim]skipped: {escape(line)}[/]", soft_wrap=True)
-    fixable = [finding for finding in findings if finding["fix"]]
+    _print_skipped(report["skipped"], out)
+    fixable = len({finding["check"] for finding in findings if finding["fix"] and finding["family"] != "leaks"})
     if fixable:
-        out.print(f"\n{len(fixable)} of these can be fixed: fitting-room fix {escape(report['file'])}", soft_wrap=True)
+        kinds = "1 kind of fault" if fixable == 1 else f"{fixable} kinds of faults"
+        out.print(f"\nA program can fix {kinds}: fitting-room fix {escape(report['file'])}", soft_wrap=True)
+
+
+def _print_skipped(skipped: list[str], out: Console) -> None:
+    """The checks that were not run, one line a reason."""
+    by_reason: dict[str, list[str]] = {}
+    for line in skipped:
+        check, _, reason = line.partition(": ")
+        by_reason.setdefault(reason, []).append(check)
+    for reason, checks in by_reason.items():
+        hint = " (give one with --test)" if "test file" in reason else ""
+        out.print(f"\n[dim]skipped, as {escape(reason)}{hint}: {', '.join(checks)}[/]", soft_wrap=True, highlight=False)
 
 
 def _print_finding(finding: dict[str, Any], out: Console) -> None:
@@ -196,6 +241,10 @@ def _print_finding(finding: dict[str, Any], out: Console) -> None:
     for example in finding["examples"]:
         place = f"line {example['line']}: " if example["line"] is not None else ""
         out.print(f"  {place}{escape(example['message'])}", soft_wrap=True, highlight=False)
+    more = finding["count"] - len(finding["examples"])
+    if more > 0:
+        lines = ", ".join(map(str, finding["lines"][3:12]))
+        out.print(f"  and {more:,} more" + (f": lines {lines}" + (" ..." if more > 9 else "") if lines else ""))
     out.print(f"  [dim]{escape(finding['why'])}[/]", soft_wrap=True, highlight=False)
 
 
@@ -214,9 +263,12 @@ def print_conversion(result: dict[str, Any]) -> None:
         highlight=False,
     )
     if result["rejected"]:
-        output.print(f"[yellow]{result['rejected']:,} rows were left out[/]: {escape(str(result['rejects']))}")
+        rejects = escape(str(result["rejects"]))
+        output.print(
+            f"[yellow]{result['rejected']:,} rows were left out[/], with the reasons: {rejects}", soft_wrap=True
+        )
     if not result["losses"]:
-        output.print("Nothing was lost.")
+        output.print("Nothing of the rows that were written was lost.")
         return
     table = Table("what did not survive", "how", "rows", "for example", box=None, pad_edge=False)
     for loss in result["losses"]:
@@ -240,6 +292,12 @@ def print_plan(plan: FixPlan) -> None:
             )
             for after in diff.after or ("(dropped)",):
                 output.print(f"  [green]+ {_window(after, start)}[/]", soft_wrap=True, highlight=False)
+    if plan.unread:
+        shown = ", ".join(str(unread.line) for unread in plan.unread_shown[:10])
+        more = " ..." if plan.unread > 10 else ""
+        output.print(
+            f"\n[yellow]{plan.unread:,} records cannot be read and are left out by any fix[/]: lines {shown}{more}"
+        )
     if plan.left:
         left = ", ".join(f"{check} ({count:,})" for check, count in plan.left.items())
         output.print(f"\nLeft for you: {escape(left)}", soft_wrap=True, highlight=False)

@@ -22,6 +22,7 @@ from dataset_tools.fixes import Needs, apply_fixes
 from dataset_tools.fixes.applying import Progress
 
 _TOOLS = "tools"
+_CHANGED = ", changed here"  # behind the title of an example that is one no more
 
 
 def own_rows(project: Project) -> Path:
@@ -53,7 +54,7 @@ def with_columns(project: Project, columns: Mapping[str, str]) -> Project:
     test = project.test
     if test is not None and _has_columns(project.folder / test.own, columns):
         test = _readable(project, "test", test, columns)
-    return replace(project, training=training, test=test).save()
+    return replace(_own(project), training=training, test=test).save()
 
 
 def fixed(
@@ -118,7 +119,8 @@ def undone(project: Project) -> Project:
     if not project.history:
         raise UsageError("There is nothing to undo.")
     *earlier, last = project.history
-    return replace(project, training=last.training, test=last.test, history=tuple(earlier)).save()
+    title = project.title if earlier else project.title.removesuffix(_CHANGED)
+    return replace(project, title=title, training=last.training, test=last.test, history=tuple(earlier)).save()
 
 
 def tools_folder(project: Project) -> Path:
@@ -153,7 +155,12 @@ def _changed(
     columns = before.columns
     training = _stored(project, "training", rows, name=before.name, columns=columns)
     held_out = _stored(project, "test", test, name="held out here", columns=columns) if test else project.test
-    return replace(project, training=training, test=held_out, history=(*project.history, change)).save()
+    return replace(_own(project), training=training, test=held_out, history=(*project.history, change)).save()
+
+
+def _own(project: Project) -> Project:
+    """The project as the user's own: the example that it was is made anew when it is asked for."""
+    return replace(project, example=None, title=f"{project.title}{_CHANGED}") if project.example else project
 
 
 def _stored(project: Project, role: Role, rows: Path, *, name: str, columns: Mapping[str, str] | None) -> StoredFile:

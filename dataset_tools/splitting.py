@@ -7,7 +7,7 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from dataset_tools.errors import DataError
+from dataset_tools.errors import DataError, UsageError
 from dataset_tools.example import Example, Split
 from dataset_tools.near_groups import near_groups
 from dataset_tools.similarity import distinctive_parts, fold, join, root_of
@@ -58,7 +58,7 @@ def split(
     distinct = _without_duplicates(examples)
     _require_enough(len(distinct), of=len(examples))
     test_size = _test_size(len(distinct), test)
-    validation_size = _validation_size(len(distinct), validation, rest=len(distinct) - test_size)
+    validation_size = _validation_size(len(distinct), validation, rest=max(0, len(distinct) - test_size))
     if test_size + validation_size >= len(distinct):
         raise DataError(
             "the test and validation rows leave nothing to train on",
@@ -122,7 +122,11 @@ def _validation_size(rows: int, wanted: float | None, *, rest: int) -> int:
 
 def _asked_size(rows: int, wanted: float, *, what: str) -> int:
     if wanted < 0 or (wanted > 1 and wanted != int(wanted)):
-        raise ValueError(f"{what} must be a number of rows or a share below 1, not {wanted}")
+        raise UsageError(
+            f"the size of the {what} set is a number of rows, or a share below 1",
+            found=f"{wanted:g}",
+            expected="such as 50, or 0.2",
+        )
     return max(1, round(wanted * rows)) if 0 < wanted < 1 else int(wanted)
 
 

@@ -173,7 +173,8 @@ def test_the_tuned_arm_was_really_trained_on_the_pool_without_the_test_rows(fini
 def test_what_happens_is_told_in_order_and_logged(finished: Any) -> None:
     folder, result, events = finished
     logged, _ = RunFolder(folder).events()
-    assert [{key: value for key, value in event.items() if key != "time"} for event in logged] == events
+    told = [event for event in events if event["event"] != "waiting"]
+    assert [{key: value for key, value in event.items() if key != "time"} for event in logged] == told
     said = [event["phase"] for event in events if event["event"] == "phase" and "arm" not in event]
     phases = list(dict.fromkeys(phase.split(":")[0] for phase in said))  # slow timing says how far it is
     assert phases == ["reading the data", "loading the model", "timing a few answers to fit the budget"]

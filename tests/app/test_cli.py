@@ -83,7 +83,10 @@ def test_fixes_are_shown_made_and_undone_and_the_source_stays(call: Call, rows_f
     result = json.loads(call("fix", bad, "--safe", "--json").stdout)
     target = Path(result["target"])
     assert (result["rows"], result["changed"], result["dropped"]) == (49, 1, 0)
-    assert json.loads(call("fix", bad, "--all", "--out", target, "--json").stdout)["rows"] == 48
+    again = call("fix", bad, "--all", "--out", target)
+    assert again.exit_code == 2 and "--overwrite" in again.stderr
+    assert json.loads(call("fix", bad, "--all", "--out", target, "--overwrite", "--json").stdout)["rows"] == 48
+    assert call("fix", bad, "--safe", "--out", tmp_path / "fixed.csv").exit_code == 2
     assert target.with_name(target.name + ".rejects.jsonl").exists()
     assert call("lint", target, "--checks", "structure").exit_code == 0
     assert call("fix", target, "--undo").exit_code == 0
@@ -99,7 +102,9 @@ def test_a_conversion_ends_with_what_was_lost(call: Call, tmp_path: Path) -> Non
     result = json.loads(call("convert", source, target, "--to", "prompt_completion", "--json").stdout)
     assert (result["written"], [loss["path"] for loss in result["losses"]]) == (2, ["source"])
     assert target.read_text().splitlines() == ["prompt,completion", "p,c", "q,c"]
-    shown = call("convert", source, target, "--to", "sharegpt")
+    assert call("convert", source, target, "--to", "prompt_completion").exit_code == 2
+    assert call("convert", source, tmp_path / "b.xlsx", "--to", "prompt_completion").exit_code == 2
+    shown = call("convert", source, target, "--to", "sharegpt", "--overwrite")
     assert (shown.exit_code == 2 and "tables" in shown.stderr + shown.stdout) or "csv" in shown.stderr
     assert call("convert", source, tmp_path / "c.jsonl", "--to", "messages").stdout.count("source") >= 1
 

@@ -90,6 +90,18 @@ def test_nothing_is_downloaded_but_what_the_project_names(make: Make) -> None:
     assert set(found) == {own_rows(project).name, own_rows(undone(project)).name, project.history[-1].rejects}
 
 
+def test_an_example_that_is_changed_leaves_the_example_as_it_was(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    example = workspace.open_example("ticket_routing")
+    split_file(own_rows(example), tools_folder(example) / "split", test=20, validation=0)
+    changed = with_split(example, tools_folder(example) / "split")
+    assert changed.title == "Ticket routing, changed here"
+    fresh = workspace.open_example("ticket_routing")
+    assert fresh.id != changed.id and fresh.history == ()
+    assert fresh.training_path.read_bytes() == example.training_path.read_bytes()
+    assert undone(changed).title == "Ticket routing"
+
+
 def test_nothing_can_be_undone_where_nothing_was_done(make: Make) -> None:
     with pytest.raises(UsageError, match="nothing to undo"):
         undone(make(good_rows(3)))

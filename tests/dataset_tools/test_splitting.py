@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataset_tools.dataset import load_examples
-from dataset_tools.errors import DataError
+from dataset_tools.errors import DataError, UsageError
 from dataset_tools.example import Example, Split
 from dataset_tools.similarity import NearDuplicates, distinctive_parts
 from dataset_tools.splitting import split
@@ -101,7 +101,7 @@ def test_sizes_that_leave_nothing_to_train_on_are_refused() -> None:
 
 @pytest.mark.parametrize("size", [-1, 1.5])
 def test_a_size_that_is_no_size_is_refused(size: float) -> None:
-    with pytest.raises(ValueError, match="test must be"):
+    with pytest.raises(UsageError, match="size of the test set"):
         split(_rows(20), test=size)
 
 

@@ -5,7 +5,7 @@
 Makes chat rows of about 1 KB (150,000 of them are about 150 MB) and lints them: structure alone, structure and exact
 duplicates, all default checks without the token checks; then with what else is installed of cleanllm (its trl
 pre-flight and its turn check) and convmerge (validate), and a plain loop of json.loads and jsonschema. Prints the
-median of the rounds in MB/s and the peak memory of the process. ``--large`` does ours again at ten times the rows.
+median of our rounds (the others are run once) in MB/s and the peak memory of the process. ``--large`` does ours again at ten times the rows.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ def main() -> None:
             show(name, path, options.rounds)
         for name, (module, _) in OTHERS.items():
             if importlib.util.find_spec(module):
-                show(name, path, options.rounds)
+                show(name, path, 1)
             else:
                 print(f"{name:32} skipped: {module} is not installed")
         if options.large:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from advisor.answering.answer import Answer
+from advisor.answering.answer import Answer, Progress
 from dataset_tools import Message
 
 _KEPT = 2
@@ -31,6 +31,7 @@ class Models:
         *,
         adapter: Path | None = None,
         wanted: Sequence[str] = (),
+        progress: Progress | None = None,
     ) -> list[Answer]:
         """Answer prompts greedily.
 
@@ -39,13 +40,15 @@ class Models:
             prompts: Messages, one list a prompt.
             adapter: The folder of an adapter to put on the base.
             wanted: Wanted answers, to know how long an answer may get; 256 tokens without them.
+            progress: Told how many of the prompts are answered, often; what it raises ends the work.
 
         Raises:
             ModelError: the model or the adapter cannot be loaded.
         """
         with self._lock:
             answerer = self._get(name, adapter)
-            return list(answerer.answer(prompts, max_new_tokens=_room(answerer.tokenizer, wanted)))
+            room = _room(answerer.tokenizer, wanted)
+            return list(answerer.answer(prompts, max_new_tokens=room, progress=progress))
 
     def stream(
         self,

@@ -36,9 +36,13 @@ from dataset_tools.building import (
 from dataset_tools.building.draft import reason_kinds
 
 BY_HAND = "by-hand"  # the reason of candidates that a person rejected
-_BATCH = 4  # passages between two looks at Stop: 10 to 60 seconds with the embedded model on two cores
+_BATCH = 4  # passages that are read together, and saved together
 _PLACE = re.compile(r"(.*), (?:line|page|paragraph) \d+(?: \((.*)\))?", re.DOTALL)  # as `Section.where` writes it
 RunState = Literal["none", "running", "done", "stopped", "failed", "interrupted"]
+
+
+class StopWritingError(Exception):
+    """Raised inside the model's work to end it at once; the passages of that batch count as unread."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +161,9 @@ def write(
             progress=progress,
             stop=lambda: job.stopping,
         )
+    except StopWritingError:
+        replace(state, state="stopped").save(project)
+        return
     except FittingRoomError as error:
         parts = {name: value for name, value in error.to_dict().items() if name != "kind"}
         replace(state, state="failed", error=parts).save(project)

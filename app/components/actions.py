@@ -88,7 +88,13 @@ def acting_html(**options: Any) -> Any:
 
 
 def on_act(
-    part: Any, callback: Callable[..., dict[Any, Any]], *, inputs: Sequence[Any], outputs: Sequence[Any], notice: Any
+    part: Any,
+    callback: Callable[..., dict[Any, Any]],
+    *,
+    inputs: Sequence[Any],
+    outputs: Sequence[Any],
+    notice: Any,
+    direct: bool = True,
 ) -> Any:
     """Call `callback` with the act and the values of `inputs` when a button of an HTML component is clicked."""
     import gradio as gr
@@ -97,7 +103,7 @@ def on_act(
         return callback(Act.of(event._data), *values)
 
     run.__annotations__ = {"event": gr.EventData, "return": dict}
-    return on(part.submit, run, inputs=inputs, outputs=outputs, notice=notice)
+    return on(part.submit, run, inputs=inputs, outputs=outputs, notice=notice, direct=direct)
 
 
 def act_button(do: str, text: str, *, kind: str = "", label: str = "", free: bool = True, **data: object) -> Markup:

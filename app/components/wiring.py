@@ -24,6 +24,7 @@ def on(
     outputs: Sequence[Any],
     notice: Any,
     quiet: bool = False,
+    direct: bool = False,
 ) -> Any:
     """Call `callback` when `trigger` fires.
 
@@ -34,6 +35,8 @@ def on(
         outputs: Components.
         notice: Where the card of an error is shown. It is emptied by the next callback that works, unless `quiet`.
         quiet: For what happens by itself, such as a timer: nothing shows that it runs.
+        direct: Answer in the reply to the request, without Gradio's queue. With many small events the queue loses one
+            now and then: it closes the page's stream after each event, and drops what was asked for meanwhile.
     """
     import gradio as gr
 
@@ -46,7 +49,7 @@ def on(
         except FittingRoomError as error:
             return {notice: sendable(error_card(error))}
 
-    return _listen(trigger, run, inputs=inputs, outputs=[*outputs, notice], quiet=quiet)
+    return _listen(trigger, run, inputs=inputs, outputs=[*outputs, notice], quiet=quiet, direct=direct)
 
 
 def on_steps(trigger: Any, callback: Steps, *, inputs: Sequence[Any] = (), outputs: Sequence[Any], notice: Any) -> Any:
@@ -93,7 +96,9 @@ def asked_for(name: str) -> str | None:
     return str(value) if value else None
 
 
-def _listen(trigger: Any, run: Any, *, inputs: Sequence[Any], outputs: Sequence[Any], quiet: bool) -> Any:
+def _listen(
+    trigger: Any, run: Any, *, inputs: Sequence[Any], outputs: Sequence[Any], quiet: bool, direct: bool = False
+) -> Any:
     return trigger(
         run,
         list(inputs),
@@ -101,6 +106,7 @@ def _listen(trigger: Any, run: Any, *, inputs: Sequence[Any], outputs: Sequence[
         show_progress="hidden" if quiet else "minimal",
         api_visibility="private",
         trigger_mode="once",
+        queue=not direct,
     )
 
 

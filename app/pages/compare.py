@@ -1,4 +1,4 @@
-"""The second page: choose approaches, watch them run, read the verdict and the rows behind it."""
+"""The Compare page: choose approaches, watch them run, read the verdict and the rows behind it."""
 
 from __future__ import annotations
 

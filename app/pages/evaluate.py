@@ -1,4 +1,4 @@
-"""The fourth page: base and tuned answers side by side, on held-out rows and on a prompt that is typed in."""
+"""The Evaluate page: base and tuned answers side by side, on held-out rows and on a prompt that is typed in."""
 
 from __future__ import annotations
 

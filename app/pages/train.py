@@ -1,4 +1,4 @@
-"""The third page: what a training run would do, start it, watch it, stop it; past runs."""
+"""The Train page: what a training run would do, start it, watch it, stop it; past runs."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,9 @@ def page(tmp_path: Path, reciting_model: Path, monkeypatch: pytest.MonkeyPatch) 
         with gr.Blocks() as blocks:
             page.build(blocks)
 
-    asyncio.run(build())  # outside a loop, Gradio makes some that it never closes
+    # Outside a loop, Gradio makes some that it never closes; in this thread a browser test may have left one running.
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, build()).result()
     return page
 
 

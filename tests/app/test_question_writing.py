@@ -11,6 +11,7 @@ from app.drafts import draft_of
 from app.jobs import Job
 from app.question_writing import (
     BY_HAND,
+    StopWritingError,
     Writing,
     candidates_of,
     drawn,
@@ -128,6 +129,18 @@ def test_stopping_keeps_what_was_read_and_the_rest_is_left_for_later(
     assert (state.state, state.done, state.total) == ("stopped", 4, 6)
     assert len(unread(project, sources(project))) == 2
     assert candidates_of(draft_of(project).rows())
+
+
+def test_stopping_at_once_leaves_the_passages_of_that_batch_for_later(
+    project: Project, bring: Callable[..., Project], kettle: str
+) -> None:
+    project = bring(project, {"kettle.md": kettle})
+
+    def generate(prompts: Sequence[Sequence[Message]]) -> list[str]:
+        raise StopWritingError
+
+    assert run(project, generate).state == "stopped"
+    assert len(unread(project, sources(project))) == 1
 
 
 def test_an_error_of_the_model_is_told_and_loses_nothing(

@@ -18,6 +18,7 @@ from app.jobs import Job
 from app.pages.build.rows import save_row
 from app.question_writing import (
     BY_HAND,
+    StopWritingError,
     Writing,
     candidates_of,
     drawn,
@@ -194,17 +195,22 @@ class DocumentsTab:
         chosen = drawn(left, int(most) if most and most >= 1 else len(left), seed=len(candidates))
         settings = QuestionSettings(per_section=max(1, min(_MOST_QUESTIONS, int(each))), verify=bool(verify))
 
-        def generate(prompts: Sequence[Sequence[Message]]) -> list[str]:
-            return [answer.text for answer in self.page.models.answer(name, prompts, adapter=adapter)]
-
         def work(job: Job) -> None:
+            def stop_at_once(done: int, of: int) -> None:
+                if job.stopping:  # asked at each token, so that Stop need not wait for the batch
+                    raise StopWritingError
+
+            def generate(prompts: Sequence[Sequence[Message]]) -> list[str]:
+                answers = self.page.models.answer(name, prompts, adapter=adapter, progress=stop_at_once)
+                return [answer.text for answer in answers]
+
             write(project, job, generate, chosen=chosen, settings=settings, model=title)
 
         self.page.jobs.start(self.page.key(view, "questions"), Job(total=len(chosen)), work)
         return self.page.show(replace(view, candidates=replace(view.candidates, editing="")))
 
     def end(self, view: View) -> Updates:
-        """Ask the writing to stop after this batch."""
+        """Ask the writing to stop; the passages that are being read are left for later."""
         import gradio as gr
 
         job = self._job(view)

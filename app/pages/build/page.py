@@ -103,8 +103,8 @@ class BuildPage:
     def _wire(self, blocks: Any) -> None:
         self.outputs = [self.view, self.header, self.panel, self.note, self.undo, self.use, self.fresh, self.next]
         self.outputs += [self.timer, self.tabs, *self.chat.outputs, *self.documents.outputs, *self.rows.outputs]
-        base: dict[str, Any] = {"outputs": self.outputs, "notice": self.notice}
-        opened = on(blocks.load, self.open, outputs=[*self.outputs, self.model], notice=self.notice)
+        base: dict[str, Any] = {"outputs": self.outputs, "notice": self.notice, "direct": True}
+        opened = on(blocks.load, self.open, **{**base, "outputs": [*self.outputs, self.model]})
         on(opened.then, self.documents.read, inputs=[self.view], quiet=True, **base)
         on(self.timer.tick, self.look, inputs=[self.view], quiet=True, **base)
         on(self.undo.click, self.take_back, inputs=[self.view], **base)

@@ -1,4 +1,4 @@
-"""The Build page in a real browser with a real model: chat, documents and rows by hand, and nothing lost on a reload."""
+"""The Build page in a real browser with a real model: chat, documents, rows by hand, and nothing lost on a reload."""
 
 from __future__ import annotations
 

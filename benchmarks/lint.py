@@ -3,9 +3,10 @@
     python benchmarks/lint.py [--rows 150000] [--rounds 3] [--large]
 
 Makes chat rows of about 1 KB (150,000 of them are about 150 MB) and lints them: structure alone, structure and exact
-duplicates, all default checks without the token checks; then with what else is installed of cleanllm (its trl
-pre-flight and its turn check) and convmerge (validate), and a plain loop of json.loads and jsonschema. Prints the
-median of our rounds (the others are run once) in MB/s and the peak memory of the process. ``--large`` does ours again at ten times the rows.
+duplicates, all default checks without the token checks; then with what else is installed of cleanllm (its TRL
+pre-flight and its turn check) and convmerge (validate), and a plain loop of json.loads and jsonschema. Prints MB/s
+(the median of our rounds; the others are run once) and the peak memory of the process. ``--large`` does ours again at
+ten times the rows.
 """
 
 from __future__ import annotations

@@ -98,7 +98,8 @@ def lint(
         progress: Called with the number of rows seen, every few thousand rows.
 
     Raises:
-        UsageError: The path is missing, is a folder, or may not be read; or there is no such check.
+        UsageError: The path is missing, is a folder, or may not be read; or there is no such check, or
+            column.
     """
     selection = Selection.of(checks)
     path = Path(path)
@@ -110,6 +111,7 @@ def lint(
         return _report(path, collector, None)
     with without_garbage_collection():
         head = _head(stream)
+        _require_columns(columns, head)
         detected: Detected | None = detect_format(head, columns=columns)
         fields = stream.columns or tuple(head[0] if head else ())
         for _ in range(2):
@@ -147,6 +149,18 @@ def read_examples(stream: RowStream, detected: Detected, records: set[int]) -> I
 def _head(stream: RowStream) -> list[Value]:
     head = itertools.islice(stream.read(_ignore), HEAD_ROWS)
     return [value for _, _, value in head if isinstance(value, dict)]
+
+
+def _require_columns(columns: dict[str, str] | None, head: Sequence[Value]) -> None:
+    """Check that each column that was named is one that some row has."""
+    for column in (columns or {}).values():
+        if head and not any(column in value for value in head):
+            raise UsageError(
+                "there is no such column",
+                found=repr(column),
+                expected="one of " + ", ".join(repr(name) for name in list(head[0])[:20]),
+                next_step="name a column that is there",
+            )
 
 
 def _ignore(problem: Problem) -> None:

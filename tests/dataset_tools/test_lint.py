@@ -175,6 +175,13 @@ def test_a_file_in_no_known_format_says_what_was_found_and_expected(write: Calla
     assert (report.format, report.verdict) == ("unknown", "do_not_train")
 
 
+def test_a_column_that_no_row_has_is_wrong_use_and_the_others_are_named(write: Callable[..., Path]) -> None:
+    path = write("Frage,Antwort\n" + "".join(f"wie {n}?,so {n}\n" for n in range(20)), "t.csv")
+    with pytest.raises(UsageError, match="'Frage', 'Antwort'"):
+        lint(path, columns={"prompt": "Nope", "completion": "Antwort"})
+    assert lint(path, columns={"prompt": "Frage", "completion": "Antwort"}).usable == 20
+
+
 def test_an_empty_array_is_not_to_be_trained_on(write: Callable[..., Path]) -> None:
     report = lint(write("[]"))
     assert [finding.check for finding in report.findings] == ["too-few-rows"]

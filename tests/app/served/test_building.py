@@ -184,3 +184,11 @@ def test_two_users_with_two_projects_do_not_meet(page: Any, browser: Any, buildi
     assert counts(second)["accepted"] == 0
     assert page.url != second.url
     second.context.close()
+
+
+@pytest.mark.parametrize("project", ["no-such-project", "..%2F..", "%2Fetc"])
+@pytest.mark.parametrize("name", ["dataset.jsonl", "..%2Fproject.json", "draft.jsonl"])
+def test_a_download_is_one_of_the_exports_of_a_project_or_nothing(
+    page: Any, building: str, project: str, name: str
+) -> None:
+    assert page.request.get(f"{building}/draft/{project}/{name}").status == 404

@@ -205,6 +205,7 @@ def build(
     verify: Annotated[
         bool, typer.Option("--verify", help="Answer each question again, with and without its passage.")
     ] = False,
+    overwrite: Overwrite = False,
     model: Model = None,
     seed: Seed = 0,
     as_json: Json = False,
@@ -213,7 +214,15 @@ def build(
     """Have a model write questions about documents, and keep those that pass the checks as training rows."""
     run(
         lambda: data_commands.build(
-            documents, out, model=model, to=to, questions=questions, limit=limit, verify=verify, seed=seed
+            documents,
+            out,
+            overwrite=overwrite,
+            model=model,
+            to=to,
+            questions=questions,
+            limit=limit,
+            verify=verify,
+            seed=seed,
         ),
         data_commands.print_built,
         as_json,

@@ -190,8 +190,9 @@ def card(
     return {**made.to_dict(), "written": str(out)}
 
 
-def build(documents: Path, out: Path, **options: Any) -> dict[str, Any]:
+def build(documents: Path, out: Path, *, overwrite: bool = False, **options: Any) -> dict[str, Any]:
     """Write rows from documents, with the passages that were read as progress."""
+    require_new(out, overwrite=overwrite)
     with console.status("Loading the model ...") as status:
         return build_file(
             documents,

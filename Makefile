@@ -36,6 +36,7 @@ format: $(VENV)/.installed-dev ## Format the code
 
 bench: setup ## Measure what the documents claim
 	@$(BIN)/python benchmarks/answering.py
+	@$(BIN)/python benchmarks/lint.py
 
 clean: ## Remove what was built here (the prepared models and your runs stay)
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from advisor.approaches import ARM_TITLES
 from advisor.comparison import run_comparison
 from advisor.request import ComparisonRequest
 from app.progress import TerminalProgress
@@ -190,8 +189,3 @@ def print_training(result: dict[str, Any]) -> None:
         output.print(f"loss {result['loss']:.3f}, validation loss {result['validation_loss']:.3f}")
     output.print(f"adapter {alive}; {health['stop_rate']:.0%} of held-out answers end by themselves")
     output.print(f"Adapter: {escape(result['adapter'])}", highlight=False, soft_wrap=True)
-
-
-def arm_title(name: str) -> str:
-    """An arm's name for people."""
-    return ARM_TITLES.get(name, name)

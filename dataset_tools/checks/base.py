@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from dataset_tools.checks.fix import Fix
-from dataset_tools.example import Example, Message
-from dataset_tools.formats.base import Format, ShapeError, Turn, Value
+from dataset_tools.example import Example
+from dataset_tools.formats.base import Format, ShapeError, Turn, Value, plain_messages
 from dataset_tools.task_type import TaskTypeGuess, detect_task_type
 
 Severity = Literal["error", "warning", "info"]
@@ -122,11 +122,8 @@ class ExampleView:
 
 
 def plain_example(contents: Sequence[str], *, line: int, record: int, group: str | None = None) -> Example:
-    """The example of texts whose roles are plain: a system message where their number is odd, then turn by turn."""
-    start = len(contents) % 2
-    roles = ("system",)[:start] + ("user", "assistant") * (len(contents) // 2)
-    messages = tuple(Message(role, content) for role, content in zip(roles, contents, strict=True))
-    return Example(messages, line=line, record=record, group=group)
+    """The example of texts whose roles are plain (see `plain_messages`)."""
+    return Example(plain_messages(contents), line=line, record=record, group=group)
 
 
 @dataclass

@@ -99,11 +99,6 @@ def duplicate_recorder() -> tuple[Callable[[Pairs], dict[str, Any]], list[str]]:
     return to_object, twice
 
 
-def strict_decoder(hook: Callable[[Pairs], dict[str, Any]]) -> json.JSONDecoder:
-    """A decoder for `raw_decode` that refuses NaN and infinities and gives its objects through ``hook``."""
-    return json.JSONDecoder(object_pairs_hook=hook, parse_constant=_refuse_constant)
-
-
 def describe(error: json.JSONDecodeError) -> str:
     """The error with its column and, where the reason can be seen, the reason."""
     reason = _reason(error)

@@ -69,9 +69,12 @@ def assert_fix_keeps_its_promise(check: str, prompt: str, completion: str) -> No
 
 
 def _would_be_blank(fix: Callable[[Row], Row | None], *texts: str) -> bool:
-    """Whether a text would be left without a word, and therefore stays as it is."""
-    for text_ in texts:
-        fixed = fix({"prompt": f"{text_}\n.", "completion": "."})
+    """Whether a text would be left without a word, and therefore stays as it is.
+
+    Asked with a full stop after and before the text, since some marks count at the end of a text alone.
+    """
+    for framed in (frame.format(content) for content in texts for frame in ("{}\n.", ".\n{}")):
+        fixed = fix({"prompt": framed, "completion": "."})
         if fixed is not None and not str(fixed["prompt"]).strip(". \n\t\r\xa0"):
             return True
     return False

@@ -8,6 +8,7 @@ takes finished arms as they are and goes on with the rest.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,24 +20,26 @@ from advisor.approaches import APPROACHES, Approach, Tools
 from advisor.arms import ArmResult, answer_all, prepare
 from advisor.budget import DEFAULT_CPU_MINUTES, Budget
 from advisor.report.markdown import to_markdown
-from advisor.request import ComparisonRequest
+from advisor.request import NO_DOCUMENTS, ComparisonRequest, require_model
 from advisor.results import items, judge, to_result
 from advisor.retrieval import load_documents
-from advisor.task import Task, make_task
-from dataset_tools.dataset import load_examples
+from advisor.task import Task, load_rows, make_task
 from dataset_tools.errors import FittingRoomError, RunError, UsageError
 from dataset_tools.example import Example
 from dataset_tools.writing import write_jsonl, write_text_atomically
 from training.home import home
+from training.models import embedded
 from training.models.loading import default_model, load_config, load_model, load_tokenizer, load_tuned, machine
 from training.planning import plan_rows
 from training.runs.folder import ENDED, RunFolder
 from training.runs.heartbeat import Heartbeat
-from training.runs.supervisor import is_alive, launch, start_training, watch
+from training.runs.process import held, is_alive, launch
+from training.runs.supervisor import start_training, watch
 
 OnEvent = Callable[[dict[str, Any]], None]
 # Rows of the probe that the budget sizes the test set from; an answer is cut at a quarter over the longest wanted.
 _PROBE_ROWS, _ANSWER_SLACK, _LONGEST_ANSWER = 8, 1.25, 512
+PREPARING = "preparing the embedded model, once; about 40 s"
 
 
 class StoppedError(RunError):
@@ -58,7 +61,7 @@ def folder_for(request: ComparisonRequest, folder: Path | None = None) -> RunFol
     asked = path / "request.json"
     if path.exists() and not path.is_dir():
         raise UsageError("This is a file, not a folder.", where=str(path), next_step="Choose a folder with --out.")
-    if asked.exists() and _fingerprint_in(asked) != request.fingerprint():
+    if asked.exists() and _fingerprint_in(asked) != request.fingerprint() and not _failed_at_once(path):
         raise UsageError(
             "This folder holds another comparison.",
             where=str(path),
@@ -78,6 +81,15 @@ def _fingerprint_in(file: Path) -> str | None:
     return kept.get("fingerprint") if isinstance(kept, dict) else None
 
 
+def _failed_at_once(folder: Path) -> bool:
+    """Whether it holds a comparison that failed with nothing finished, so that another may take its place."""
+    try:
+        state = RunFolder(folder).status()["state"]
+    except RunError:
+        return False
+    return state == "failed" and not any((folder / "arms").glob("*"))
+
+
 def start_comparison(request: ComparisonRequest, folder: Path | None = None) -> RunFolder:
     """Run the comparison in a process of its own, which outlives this one; its folder, to watch."""
     run = _open(request, folder)
@@ -90,14 +102,23 @@ def run_comparison(
 ) -> dict[str, Any]:
     """Run the comparison in this process; the content of its result.json.
 
+    What can be refused before a file is read or a model loaded is refused first, and leaves nothing behind.
+
     Raises:
+        UsageError: the model or the folder is none that can be used.
         FittingRoomError: the data, the documents, the model or the run has errors; or it is running already.
         StoppedError: somebody asked it to stop.
     """
     run = folder_for(request, folder)
     finished = _finished(run)
     if finished is None:
-        return carry_out(request, _open(request, folder), on_event=on_event)
+        name = request.model or default_model()
+        if on_event and name != embedded.NAME and not os.path.isdir(name):
+            on_event({"event": "phase", "phase": f"looking for the model {name}"})
+        require_model(name)
+        opened = _open(request, folder)
+        with held(opened):  # so that everybody sees that it is at work
+            return carry_out(request, opened, on_event=on_event)
     if on_event:
         on_event({"event": "phase", "phase": f"this was finished before; remove {run.path} to run it again"})
     return finished
@@ -146,7 +167,7 @@ def _open(request: ComparisonRequest, folder: Path | None) -> RunFolder:
     asked = {"fingerprint": request.fingerprint(), **request.to_dict()}
     write_text_atomically(run.path / "request.json", json.dumps(asked, indent=2) + "\n")
     run.stop_request.unlink(missing_ok=True)
-    run.update(state="preparing", created=time.time(), data=str(request.data), error=None)
+    run.update(state="preparing", created=time.time(), data=str(request.data), error=None, kind="comparison")
     return run
 
 
@@ -172,7 +193,8 @@ class _Comparison:
         self.tell("phase", phase="reading the data")
         task, rows = self._read()
         self.model = self.request.model or default_model()
-        self.tell("phase", phase="loading the model")
+        unprepared = self.model == embedded.NAME and not embedded.is_prepared()
+        self.tell("phase", phase=PREPARING if unprepared else "loading the model")
         minutes = self.request.budget_minutes or (None if machine().has_accelerator else DEFAULT_CPU_MINUTES)
         self.budget = Budget(minutes, began)
         self.tools = self._tools(task)
@@ -239,7 +261,7 @@ class _Comparison:
 
     def _load(self, path: Path) -> tuple[Example, ...]:
         """The usable rows of a file; those that are not are said to be left out."""
-        dataset = load_examples(path)
+        dataset = load_rows(path, self.request.columns)
         unusable = dataset.report.rows - len(dataset.examples)
         if unusable:
             self.left_out.append(
@@ -266,17 +288,10 @@ class _Comparison:
             if self.request.arms and approach.name not in self.request.arms:
                 continue
             if approach.needs_documents and not self.documents:
-                reasons[approach.name] = "there are no documents; give them with --docs"
+                reasons[approach.name] = NO_DOCUMENTS
                 self.tell("arm", arm=approach.name, state="skipped", reason=reasons[approach.name])
             else:
                 arms.append(approach())
-        if not arms:
-            raise UsageError(
-                "None of these approaches can be run.",
-                found="; ".join(f"{name}: {reason}" for name, reason in reasons.items()),
-                expected="at least one approach that needs nothing more than the examples, such as zero-shot",
-                next_step="Give --docs, or name other approaches with --arms.",
-            )
         return arms, reasons
 
     def _run_arms(self, arms: Sequence[Approach], reasons: dict[str, str]) -> list[ArmResult]:
@@ -394,7 +409,8 @@ class _Comparison:
                 tokenizer=self.tools.tokenizer,
             )
             self.tell("arm", arm=arm, state="training", reason=plan.sentence)
-            run = start_training(plan.recipe, plan.train, validation=plan.validation)
+            options: dict[str, Any] = {"quick": True, "part_of": self.run_folder.path.name}
+            run = start_training(plan.recipe, plan.train, validation=plan.validation, **options)
             outcome = watch(run, lambda event: self._tell_training(arm, event))
             training.update(outcome)
             if outcome["passes"] < plan.recipe.epochs - 0.01:

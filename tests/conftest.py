@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
+
+from training.models import embedded
 
 # The same examples each time: a red run shall mean that the change is wrong. New ones: --hypothesis-profile=explore.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -35,18 +37,27 @@ def _no_test_sees_the_users_home(tmp_path_factory: pytest.TempPathFactory) -> It
     """Also while fixtures of a wider scope than a test are made."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FITTING_ROOM_HOME", str(tmp_path_factory.mktemp("home")))
-        patch.delenv("FITTING_ROOM_MODEL", raising=False)
+        for name in ("FITTING_ROOM_MODEL", "FITTING_ROOM_DATABASE_URL"):
+            patch.delenv(name, raising=False)
         yield
 
 
 @pytest.fixture(scope="session")
-def prepared_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The home of the tests marked slow: the embedded model is prepared there once. FITTING_ROOM_TEST_HOME keeps it."""
+def prepared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of the tests marked slow, one for each process of the tests. FITTING_ROOM_TEST_HOME keeps it.
+
+    The embedded model is prepared once for all of them.
+    """
     kept = os.environ.get("FITTING_ROOM_TEST_HOME")
     home = Path(kept).expanduser().resolve() if kept else tmp_path_factory.mktemp("prepared-home")
-    yield home
+    shared = home if kept else tmp_path_factory.getbasetemp().parent / "prepared-models"
+    (shared / "cache").mkdir(parents=True, exist_ok=True)
+    with FileLock(shared / "prepared.lock"), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FITTING_ROOM_HOME", str(shared))
+        embedded.language_model()
     if not kept:
-        shutil.rmtree(home, ignore_errors=True)  # pytest would keep those of the last runs, at 300 MB each
+        (home / "cache").symlink_to(shared / "cache", target_is_directory=True)
+    return home
 
 
 @pytest.fixture(autouse=True)

@@ -73,16 +73,23 @@ def test_models_are_loaded_in_one_place_only() -> None:
         if name in names
     }
     loading = "training/models/loading.py"
-    assert places == {(loading, "from_pretrained"), (loading, "trust_remote_code")}
+    continued, proven = "training/methods/adapters.py", "training/export/loading.py"
+    assert places == {
+        *((loading, name) for name in ("from_pretrained", "trust_remote_code")),
+        (continued, "from_pretrained"),  # an earlier adapter, after loading.check_adapter
+        *((proven, name) for name in ("from_pretrained", "trust_remote_code")),  # what an export wrote, loaded again
+        ("training/models/shape.py", "trust_remote_code"),  # a model without weights, to count its parameters
+    }
 
 
 def test_code_of_a_model_is_trusted_nowhere() -> None:
-    tree = ast.parse((ROOT / "training" / "models" / "loading.py").read_text("utf-8"))
-    values = [
-        node.value for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "trust_remote_code"
-    ]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Dict):
+    values: list[ast.expr] = []
+    for node in (
+        node for package in ORDER for file in modules(package) for node in ast.walk(ast.parse(file.read_text()))
+    ):
+        if isinstance(node, ast.keyword) and node.arg == "trust_remote_code":
+            values.append(node.value)
+        elif isinstance(node, ast.Dict):
             pairs = zip(node.keys, node.values, strict=True)
             values += [v for k, v in pairs if isinstance(k, ast.Constant) and k.value == "trust_remote_code"]
     assert len(values) >= 2

@@ -1,25 +1,58 @@
-"""The recipe of a training run: every knob in one frozen place, derived from data, model and machine.
+"""The recipe of a training run: every knob in one frozen, validated place. Saved as YAML beside each run.
 
-Sources: SCIENCE = the project's notes on published practice (QLoRA, arxiv.org/abs/2305.14314; "LoRA without regret",
-thinkingmachines.ai/blog/lora; the tinker-cookbook's learning-rate rule). Saved as YAML beside each run.
+What each knob is for, its usual range and why stand in `training.knobs`; how the defaults follow from data, model and
+machine in `training.derivation`. Nothing here looks at the machine: "auto" is resolved by `training.methods.arguments`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
-
-import yaml
+from typing import TYPE_CHECKING, Any
 
 from dataset_tools.errors import UsageError
-from dataset_tools.writing import write_text_atomically
+from training.recipe_file import read_values, write_values
 
+if TYPE_CHECKING:
+    from training.derivation import default_learning_rate, derive_recipe, describe
+
+__all__ = ["Recipe", "default_learning_rate", "derive_recipe", "describe", "to_dict"]
+
+METHODS = ("qlora", "lora", "dora", "rslora", "full", "prefix", "prompt", "ia3")
+LORA_LIKE = ("qlora", "lora", "dora", "rslora")
+OBJECTIVES = ("sft", "dpo", "kto", "grpo")
+SCHEDULES = ("linear", "cosine", "constant")
+PRECISIONS = ("auto", "bf16", "fp16", "fp32")
+# The names that transformers' TrainingArguments takes; those that need a package beyond ours are left out.
+OPTIMIZERS = (
+    "auto",
+    "adamw_torch",
+    "adamw_torch_fused",
+    "adamw_bnb_8bit",
+    "paged_adamw_8bit",
+    "paged_adamw_32bit",
+    "adafactor",
+    "sgd",
+)
+REPORTERS = ("none", "tensorboard", "wandb", "mlflow", "trackio")
+_CHOICES = {
+    "method": METHODS,
+    "objective": OBJECTIVES,
+    "schedule": SCHEDULES,
+    "precision": PRECISIONS,
+    "optimizer": OPTIMIZERS,
+    "report_to": REPORTERS,
+}
 # What a knob of each annotated type may hold ("bool" is an int to Python, so it is told apart below).
 _KINDS: dict[str, tuple[type, ...]] = {"str": (str,), "bool": (bool,), "int": (int,), "float": (int, float)}
+# Numbers, with what they must be; None is left to the knobs that may be left out.
+_ABOVE_ZERO = (
+    *("learning_rate", "batch_size", "micro_batch_size", "epochs", "max_length", "rank", "alpha", "evaluations"),
+    *("max_completion", "virtual_tokens", "beta"),
+)
+_SHARES = ("dropout", "warmup")
 # Steps below which an adapter has learnt little, and the smallest batch that is worth going down to for them.
 _WANTED_STEPS, _SMALLEST_BATCH = 60, 4
 
@@ -31,13 +64,17 @@ class Recipe:
     model: str
     """The base model: the embedded one's name, a folder, or a hub id."""
     method: str = "qlora"
-    """Only "qlora" (NF4 with double quantisation, LoRA on all linear layers)."""
+    """What is trained: "qlora" (LoRA on a 4-bit base), "lora", "dora", "rslora", "full", "prefix", "prompt", "ia3"."""
+    objective: str = "sft"
+    """What is learnt: "sft" (the wanted answers), "dpo" (pairs), "kto" (thumbs), "grpo" (the task's own score)."""
     learning_rate: float = 3e-4
-    """Peak; reached after the warm-up, then falls linearly to zero."""
+    """Peak; reached after the warm-up."""
+    schedule: str = "linear"
+    """How the rate goes on after the warm-up: "linear" or "cosine" towards zero, or "constant"."""
     batch_size: int = 8
-    """Rows an optimiser step sees. LoRA takes large batches badly: below 32."""
+    """Rows (for GRPO: answers) that an optimiser step sees. LoRA takes large batches badly: below 32."""
     micro_batch_size: int = 8
-    """Rows computed at once; the rest of the batch is accumulated."""
+    """Rows (for GRPO: answers) computed at once; the rest of the batch is accumulated."""
     epochs: float = 3.0
     """Passes over the rows."""
     max_steps: int | None = None
@@ -46,42 +83,86 @@ class Recipe:
     """Time budget of the training loop. A probe of the real step sizes `max_steps` from it."""
     max_length: int = 1024
     """Rows are cut to this many tokens; derived so that no row is cut where the model's context allows."""
+    completion_only: bool = True
+    """Learn the answer alone; False learns the prompt's tokens too (sft only)."""
     rank: int = 16
     """LoRA rank. Hardly matters at this size of data."""
     alpha: int = 32
-    """LoRA scale: the adapter is multiplied by alpha / rank."""
+    """LoRA scale: the adapter is multiplied by alpha / rank (for rsLoRA: alpha / sqrt(rank))."""
     dropout: float = 0.0
     """LoRA dropout; 0.05 for few rows on a machine with an accelerator."""
+    virtual_tokens: int = 16
+    """Trained tokens before the prompt (prefix and prompt tuning)."""
+    beta: float = 0.1
+    """How strongly DPO and KTO hold the model to where it started."""
+    generations: int = 4
+    """Answers drawn for each prompt (GRPO); at least 2, as they are compared with each other."""
+    max_completion: int = 256
+    """Tokens after which a drawn answer is cut off (GRPO)."""
     warmup: float = 0.05
     """Share of the steps in which the learning rate rises."""
+    weight_decay: float = 0.0
+    """Pull of the trained weights towards zero at each step (AdamW's)."""
     max_gradient_norm: float = 0.3
-    """Gradients are clipped to this norm (QLoRA, table 9)."""
-    evaluations: int = 4
-    """How often the validation loss is taken during the run."""
+    """Gradients are clipped to this norm (QLoRA, table 9); 0 does not clip."""
+    optimizer: str = "auto"
+    """One that transformers knows by name; "auto" takes 8-bit paged AdamW on CUDA, else AdamW."""
+    precision: str = "auto"
+    """Of the computation: "bf16", "fp16" or "fp32"; "auto" takes what is fast on this machine."""
     gradient_checkpointing: bool = False
     """Recompute activations instead of keeping them: less memory, a third more time."""
+    evaluations: int = 4
+    """How often the validation loss is taken, and a checkpoint saved, during the run."""
+    patience: int = 2
+    """Stop after this many validations in a row without a better loss; 0 never stops early."""
+    checkpoints_kept: int = 3
+    """Newest checkpoints to keep; at least 2, so that a whole one is there while the next is being written."""
+    start_from: str | None = None
+    """The folder of an earlier adapter to continue; None starts afresh."""
+    dry_run: bool = True
+    """Try three steps on the longest rows, a validation and a save before the real run."""
+    report_to: str = "none"
+    """Who else is told of the run's figures: "tensorboard", "wandb", "mlflow", "trackio", or "none"."""
     seed: int = 0
     """Of the adapter's start, the order of rows and dropout."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value, (kind, _, optional) = getattr(self, field.name), str(field.type).partition(" | ")
-            fits = isinstance(value, _KINDS[kind]) and (kind == "bool" or not isinstance(value, bool))
-            if not fits and not (optional and value is None):
-                raise UsageError(f"A recipe's {field.name} is of the wrong kind.", found=repr(value), expected=kind)
-            if isinstance(value, float) and not math.isfinite(value):
-                raise UsageError(f"A recipe's {field.name} must be finite.", found=repr(value))
-        for name in ("learning_rate", "batch_size", "micro_batch_size", "epochs", "max_length", "rank", "alpha"):
+            self._check_kind(field.name, str(field.type))
+        for name, choices in _CHOICES.items():
+            self._require(name, getattr(self, name) in choices, f"one of {', '.join(choices)}")
+        for name in _ABOVE_ZERO:
             self._require(name, getattr(self, name) > 0, "above 0")
         for name in ("max_steps", "max_seconds"):
             self._require(name, getattr(self, name) is None or getattr(self, name) > 0, "above 0, or left out")
-        for name in ("dropout", "warmup"):
+        for name in _SHARES:
             self._require(name, 0 <= getattr(self, name) < 1, "a share from 0 to below 1")
-        self._require("max_gradient_norm", self.max_gradient_norm >= 0, "0 (no clipping) or above")
-        self._require("evaluations", self.evaluations > 0, "above 0")
+        for name in ("weight_decay", "patience", "max_gradient_norm"):
+            self._require(name, getattr(self, name) >= 0, "0 or above")
         self._require("micro_batch_size", self.batch_size % self.micro_batch_size == 0, "a divisor of batch_size")
-        if self.method != "qlora":
-            raise UsageError("This method is not known.", found=self.method, expected="qlora")
+        self._require("checkpoints_kept", self.checkpoints_kept >= 2, "2 or more")
+        self._require("generations", self.generations >= 2, "2 or more")
+        self._check_together()
+
+    def _check_kind(self, name: str, annotation: str) -> None:
+        value, (kind, _, optional) = getattr(self, name), annotation.partition(" | ")
+        fits = isinstance(value, _KINDS[kind]) and (kind == "bool" or not isinstance(value, bool))
+        if not fits and not (optional and value is None):
+            raise UsageError(f"A recipe's {name} is of the wrong kind.", found=repr(value), expected=kind)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"A recipe's {name} must be finite.", found=repr(value))
+
+    def _check_together(self) -> None:
+        """What knobs rule out for each other."""
+        if self.objective == "kto":  # a row is weighed against the answers of its neighbours (arxiv.org/abs/2402.01306)
+            self._require("micro_batch_size", self.micro_batch_size >= 2, "2 or more where the objective is kto")
+        if self.objective == "grpo":
+            fits = self.batch_size % self.generations == 0
+            self._require("batch_size", fits, f"a multiple of generations ({self.generations}) where it is grpo")
+        if self.method == "prefix":  # the prefix is a key-value cache, which checkpointing switches off
+            self._require("gradient_checkpointing", not self.gradient_checkpointing, "false where the method is prefix")
+        if self.method == "full":
+            self._require("start_from", self.start_from is None, "left out where the method is full: name it as model")
 
     def _require(self, name: str, fits: bool, expected: str) -> None:
         if not fits:
@@ -89,35 +170,28 @@ class Recipe:
 
     def save(self, path: Path) -> None:
         """Write the recipe as YAML."""
-        write_text_atomically(path, yaml.safe_dump(asdict(self), sort_keys=False))
+        write_values(path, asdict(self))
 
     @classmethod
     def load(cls, path: Path) -> Recipe:
-        """Read a recipe.
+        """Read a recipe; a knob that the file does not name has its default.
 
         Raises:
             UsageError: it is no YAML mapping, names a knob that does not exist or a value that cannot be, or no model.
         """
-        try:
-            values = yaml.safe_load(path.read_text("utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise UsageError("The recipe cannot be read.", where=str(path), found=str(error)) from error
-        known = {field.name for field in fields(cls)}
-        unknown = set(values) - known if isinstance(values, dict) else {"no mapping of knobs"}
-        if unknown:
-            raise UsageError(
-                "The recipe holds something unknown.",
-                where=str(path),
-                found=", ".join(sorted(unknown)),
-                expected=", ".join(sorted(known)),
-            )
+        known = {field.name: str(field.type) for field in fields(cls)}
+        numbers = {name for name, kind in known.items() if kind.startswith("float")}
+        values = read_values(path, known=known, numbers=numbers)
         if "model" not in values:
             raise UsageError("The recipe names no model.", where=str(path), expected="a line such as `model: embedded`")
-        numbers = {field.name for field in fields(cls) if str(field.type).startswith("float")}
-        for name in numbers & {name for name, value in values.items() if isinstance(value, str)}:
-            with contextlib.suppress(ValueError):  # YAML 1.1 reads 3e-4, without a dot, as text
-                values[name] = float(values[name])
         return cls(**values)
+
+    def steps(self, rows: int) -> int:
+        """Optimiser steps for this many training rows; for GRPO each row counts for its `generations` answers."""
+        if self.max_steps is not None:
+            return self.max_steps
+        seen = rows * (self.generations if self.objective == "grpo" else 1)
+        return max(1, math.ceil(seen * self.epochs / self.batch_size))
 
     def fitted(self, *, seconds_per_token: float, lengths: Sequence[int]) -> Recipe:
         """The recipe with `max_steps` (and, for few steps, a smaller batch) that keep to `max_seconds`.
@@ -126,96 +200,34 @@ class Recipe:
             seconds_per_token: Forward and backward, as probed on the machine.
             lengths: Tokens of each training row.
         """
-        wanted = math.ceil(len(lengths) * self.epochs / self.batch_size)
         if self.max_seconds is None:
             return self
+        unlimited = replace(self, max_steps=None)
+        wanted = unlimited.steps(len(lengths))
         # On top for the optimiser, padding and validations: a judgement; one run took 1.6 times what was probed.
         per_row = seconds_per_token * (sum(lengths) / len(lengths)) * 1.4
         rows = max(self.max_seconds / per_row, _SMALLEST_BATCH)
-        batch = self.batch_size
-        while batch > _SMALLEST_BATCH and rows / batch < min(_WANTED_STEPS, wanted):
+        batch, unit = self.batch_size, {"grpo": self.generations, "kto": 2}.get(self.objective, 1)
+        while batch > _SMALLEST_BATCH and batch // 2 % unit == 0 and rows / batch < min(_WANTED_STEPS, wanted):
             batch //= 2
-        steps = max(1, min(math.ceil(len(lengths) * self.epochs / batch), int(rows / batch)))
-        return replace(
-            self,
+        fitted = replace(
+            unlimited,
             batch_size=batch,
             micro_batch_size=math.gcd(self.micro_batch_size, batch),
             learning_rate=self.learning_rate * math.sqrt(batch / self.batch_size),
-            max_steps=steps,
         )
-
-
-def derive_recipe(
-    model: str,
-    lengths: Sequence[int],
-    *,
-    hidden_size: int,
-    context: int,
-    has_accelerator: bool,
-    max_seconds: float | None = None,
-    seed: int = 0,
-) -> Recipe:
-    """The default recipe for these rows on this machine.
-
-    Args:
-        model: The base model's name.
-        lengths: Tokens of each rendered training row.
-        hidden_size: The model's width, which sets the learning rate.
-        context: Tokens that fit the model.
-        has_accelerator: Whether there is a GPU.
-        max_seconds: A time budget for the training loop.
-        seed: For everything random.
-    """
-    rows = len(lengths)
-    longest = min(max(lengths, default=1), context)
-    batch = 8 if rows < 500 else 16
-    tokens_at_once = 16_384 if has_accelerator else 4_096
-    micro = max(1, min(batch, 2 ** int(math.log2(max(1, tokens_at_once // longest)))))
-    return Recipe(
-        model=model,
-        learning_rate=round(default_learning_rate(hidden_size, batch), 6),
-        batch_size=batch,
-        micro_batch_size=micro,
-        epochs=_epochs(rows),
-        max_seconds=max_seconds,
-        max_length=longest,
-        # Drawing the dropout masks takes a sixth of a step on a CPU (profiled), so steps are worth more there.
-        dropout=0.05 if rows < 500 and has_accelerator else 0.0,
-        gradient_checkpointing=has_accelerator and hidden_size >= 2048,
-        seed=seed,
-    )
-
-
-def default_learning_rate(hidden_size: int, batch_size: int) -> float:
-    """tinker-cookbook's rule for LoRA on the Llama family: 5e-4 (2000 / hidden)^0.781, times sqrt(batch / 128).
-
-    Raised by the half, as "LoRA without regret" finds for short runs (15 instead of 10 times the full-tuning rate).
-    Below a width of 1024, where the rule was not fitted, it is four times that, at most 2e-3: measured on the embedded
-    model and the support desk's rows, 40 steps of 4 rows gave a validation loss of .91 at 5e-4, .75 at 1e-3 and .62 at
-    2e-3.
-    """
-    rate = 1.5 * 5e-4 * (2000 / hidden_size) ** 0.781 * math.sqrt(batch_size / 128)
-    return float(rate if hidden_size >= 1024 else min(4 * rate, 2e-3))
-
-
-def _epochs(rows: int) -> float:
-    """SCIENCE section 6: few rows are seen often, many rarely (a judgement, to be tested)."""
-    for limit, epochs in ((100, 6.0), (500, 4.0), (2000, 3.0)):
-        if rows < limit:
-            return epochs
-    return 2.0
-
-
-def describe(recipe: Recipe, rows: int) -> str:
-    """The recipe as one sentence for people."""
-    length = f"{recipe.max_steps} steps" if recipe.max_steps else f"{recipe.epochs:g} passes"
-    budget = f", within {recipe.max_seconds:.0f} s" if recipe.max_seconds else ""
-    return (
-        f"QLoRA (NF4, rank {recipe.rank}) on {rows} rows: {length} of batches of {recipe.batch_size}, "
-        f"learning rate {recipe.learning_rate:.1e}, rows up to {recipe.max_length} tokens{budget}."
-    )
+        return replace(fitted, max_steps=max(1, min(fitted.steps(len(lengths)), int(rows / batch))))
 
 
 def to_dict(recipe: Recipe) -> dict[str, Any]:
     """The recipe as plain data."""
     return asdict(recipe)
+
+
+def __getattr__(name: str) -> Any:
+    """What `training.derivation` gives; it imports this module, so it is only loaded when one of them is asked for."""
+    if name in ("default_learning_rate", "derive_recipe", "describe"):
+        from training import derivation
+
+        return getattr(derivation, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -152,7 +152,7 @@ def test_code_that_comes_with_a_model_is_not_run(tiny_model: Path, tmp_path: Pat
 @pytest.fixture
 def adapter(tiny_model: Path, tmp_path: Path) -> Path:
     """A fresh adapter of the tiny model, as a run saves it."""
-    from training.methods.qlora import add_adapter
+    from training.methods.adapters import add_adapter
     from training.recipe import Recipe
 
     model = add_adapter(load_model(str(tiny_model), four_bit=True), Recipe(str(tiny_model), rank=4))

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from dataset_tools.errors import UsageError
-from training.recipe import Recipe, default_learning_rate, derive_recipe, describe, to_dict
+from training.knobs import KNOBS
+from training.recipe import METHODS, OBJECTIVES, Recipe, default_learning_rate, derive_recipe, describe, to_dict
 
 PLAIN: dict[str, Any] = {"hidden_size": 576, "context": 2048, "has_accelerator": False}
 
@@ -141,7 +142,23 @@ def test_a_recipe_that_is_not_there_or_not_text_is_refused(tmp_path: Path) -> No
         {"evaluations": 0},
         {"batch_size": 8, "micro_batch_size": 16},
         {"batch_size": 8, "micro_batch_size": 3},
-        {"method": "full"},
+        {"method": "lora!"},
+        {"objective": "rlhf"},
+        {"schedule": "cubic"},
+        {"optimizer": "lomo"},
+        {"precision": "float32"},
+        {"report_to": "all"},
+        {"weight_decay": -0.01},
+        {"beta": 0.0},
+        {"generations": 1},
+        {"max_completion": 0},
+        {"virtual_tokens": 0},
+        {"patience": -1},
+        {"checkpoints_kept": 1},
+        {"objective": "kto", "batch_size": 4, "micro_batch_size": 1},
+        {"objective": "grpo", "batch_size": 6, "micro_batch_size": 2, "generations": 4},
+        {"method": "prefix", "gradient_checkpointing": True},
+        {"method": "full", "start_from": "adapter"},
     ],
     ids=str,
 )
@@ -154,3 +171,93 @@ def test_the_description_names_what_bounds_the_run() -> None:
     assert "3 passes" in describe(Recipe("m", epochs=3.0), 50)
     timed = describe(Recipe("m", max_steps=12, max_seconds=90.0), 50)
     assert "12 steps" in timed and "within 90 s" in timed and "50 rows" in timed
+
+
+def test_every_knob_has_its_help_and_no_help_is_for_a_knob_that_is_none() -> None:
+    assert set(KNOBS) == {field.name for field in fields(Recipe)}
+    for name, knob in KNOBS.items():
+        assert knob.help.endswith(".") and knob.usual and knob.why, name
+        assert not {"\n"} & set(knob.help + knob.usual + knob.why), f"{name}: one line each"
+
+
+def test_a_simple_form_shows_few_knobs() -> None:
+    assert 3 <= sum(not knob.advanced for knob in KNOBS.values()) <= 8
+
+
+def test_a_recipe_from_before_the_newer_knobs_is_read_with_their_defaults(tmp_path: Path) -> None:
+    old = {"model": "embedded", "method": "qlora", "learning_rate": 0.002, "batch_size": 8, "epochs": 4.0, "rank": 16}
+    (tmp_path / "recipe.yaml").write_text("".join(f"{name}: {value}\n" for name, value in old.items()))
+    recipe = Recipe.load(tmp_path / "recipe.yaml")
+    assert recipe == Recipe("embedded", learning_rate=0.002, batch_size=8, epochs=4.0, rank=16)
+    assert (recipe.objective, recipe.completion_only, recipe.start_from) == ("sft", True, None)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("accelerator", [False, True])
+def test_each_method_and_objective_derives_a_recipe_that_can_be_saved(
+    method: str, objective: str, accelerator: bool, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"hidden_size": 4096, "context": 8192, "has_accelerator": accelerator}
+    for rows in (0, 60, 700):
+        for longest in (30, 9000):
+            recipe = derive_recipe("m", [longest] * rows, method=method, objective=objective, **options)
+            recipe.save(tmp_path / "recipe.yaml")
+            assert Recipe.load(tmp_path / "recipe.yaml") == recipe
+            assert (recipe.method, recipe.objective) == (method, objective)
+            assert describe(recipe, rows)
+
+
+def test_rates_of_methods_and_objectives_stand_in_the_published_ratios() -> None:
+    lora = default_learning_rate(4096, 16)
+    assert lora == pytest.approx(1.5e-4, rel=0.05)  # SCIENCE 6, times 1.5, for an 8B model
+    assert default_learning_rate(4096, 16, method="full") == pytest.approx(lora / 10)
+    for objective in ("dpo", "kto", "grpo"):
+        assert 5e-6 <= default_learning_rate(4096, 16, objective=objective) <= 1e-5
+    assert default_learning_rate(4096, 16, method="ia3") == default_learning_rate(64, 4, method="ia3") == 5e-3
+    assert all(default_learning_rate(4096, 16, method=name) == lora for name in ("qlora", "lora", "dora", "rslora"))
+
+
+def test_rslora_starts_at_the_strength_of_lora() -> None:
+    lora, rslora = (derive_recipe("m", [50] * 50, method=method, **PLAIN) for method in ("lora", "rslora"))
+    assert rslora.alpha / math.sqrt(rslora.rank) == lora.alpha / lora.rank
+
+
+def test_virtual_tokens_take_their_place_in_the_context() -> None:
+    for method in ("prefix", "prompt"):
+        recipe = derive_recipe("m", [5000], method=method, **PLAIN)
+        assert recipe.max_length + recipe.virtual_tokens == PLAIN["context"]
+
+
+def test_preferences_are_seen_less_often_and_a_kto_row_is_never_alone() -> None:
+    for rows in (50, 300, 1000, 5000):
+        sft, dpo = (derive_recipe("m", [50] * rows, objective=name, **PLAIN) for name in ("sft", "dpo"))
+        assert dpo.epochs <= min(2.0, sft.epochs)
+    assert derive_recipe("m", [100_000] * 50, objective="kto", **{**PLAIN, "context": 10**6}).micro_batch_size == 2
+
+
+def test_drawn_answers_may_be_twice_as_long_as_the_longest_wanted_one() -> None:
+    lengths = [derive_recipe("m", [50] * 50, objective="grpo", longest_answer=n, **PLAIN) for n in (2, 40, 4000)]
+    assert [recipe.max_completion for recipe in lengths] == [16, 80, 512]
+
+
+def test_steps_count_the_answers_of_each_prompt_for_grpo() -> None:
+    assert Recipe("m", batch_size=8, epochs=2.0).steps(30) == 8
+    assert Recipe("m", batch_size=8, epochs=2.0, objective="grpo", generations=4).steps(30) == 30
+    assert Recipe("m", max_steps=5).steps(10**6) == 5
+    assert Recipe("m", epochs=0.01).steps(1) == 1
+
+
+@pytest.mark.parametrize("objective", ["kto", "grpo"])
+@pytest.mark.parametrize("batch", [4, 8, 12, 16, 24])
+def test_a_batch_that_a_budget_shrinks_still_serves_its_objective(objective: str, batch: int) -> None:
+    recipe = Recipe("m", objective=objective, batch_size=batch, micro_batch_size=4, max_seconds=0.5)
+    fitted = recipe.fitted(seconds_per_token=0.01, lengths=[100] * 300)  # raises where it does not
+    assert fitted.max_steps is not None and fitted.batch_size <= batch
+
+
+def test_the_description_names_method_objective_and_start() -> None:
+    assert "DoRA (rank 16)" in describe(Recipe("m", method="dora"), 9)
+    assert "16 virtual tokens" in describe(Recipe("m", method="prompt"), 9)
+    told = describe(Recipe("m", method="lora", objective="dpo", start_from="earlier"), 9)
+    assert "preference pairs" in told and "continuing an earlier adapter" in told

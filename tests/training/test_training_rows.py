@@ -10,7 +10,7 @@ import pytest
 from dataset_tools.errors import DataError
 from dataset_tools.example import Example, Message
 from dataset_tools.rendering import render, render_prompts
-from training.methods.qlora import IGNORED, to_dataset
+from training.methods.rows import IGNORED, supervised_rows
 from training.models.loading import load_tokenizer
 
 CHAT = Example(
@@ -92,14 +92,14 @@ def test_a_cut_row_keeps_its_beginning(tokenizer: Any) -> None:
 
 def test_rows_become_ids_and_labels_that_agree(tokenizer: Any) -> None:
     rows = [render(example, tokenizer) for example in (CHAT, EVIL)]
-    for row, made in zip(rows, to_dataset(rows, 1000), strict=True):
+    for row, made in zip(rows, supervised_rows(rows).dataset(), strict=True):
         assert made["input_ids"] == row.ids
         wanted = [token if on else IGNORED for token, on in zip(row.ids, row.mask, strict=True)]
         assert made["labels"] == wanted
 
 
-def test_rows_that_lose_their_answer_are_left_out_and_all_of_them_are_an_error(tokenizer: Any) -> None:
+def test_rows_that_lose_their_answer_are_left_out_and_counted(tokenizer: Any) -> None:
     short, long = (render(Example.of(prompt, "red"), tokenizer) for prompt in ("what", "what is the " * 30))
-    assert len(to_dataset([short, long], len(short.ids))) == 1
-    with pytest.raises(DataError, match="all 2 rows lose their answer when cut to 5 tokens"):
-        to_dataset([short, long], 5)
+    rows = supervised_rows([row.truncated(len(short.ids)) for row in (short, long)])
+    assert (len(rows), rows.left_out) == (1, 1)
+    assert rows.columns["input_ids"] == [short.ids]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,13 @@ from urllib.request import getproxies
 
 from dataset_tools.errors import ModelError
 from training.models import embedded
+from training.recipe import Recipe
 
 _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?", re.ASCII)
 _PICKLES = {".bin", ".pt", ".pth", ".pkl", ".ckpt"}
 _ADAPTER = {"adapter_config.json", "adapter_model.safetensors"}
+# transformers makes its names as they are asked for, and two threads that ask for the first time break each other.
+_IMPORTING = threading.Lock()
 # Seconds to wait for a connection to the hub before its cache is all there is.
 _HUB_PATIENCE = 4.0
 
@@ -109,7 +113,7 @@ def _from_pretrained(load: Any, name: str, **options: Any) -> Any:
         raise ModelError(
             f"The model {name!r} cannot be loaded.",
             where=where,
-            found=_first_line(error),
+            found=first_line(error),
             expected="a model with safetensors weights and a tokenizer, on this machine or reachable on the hub",
             next_step="Check the id and the network, give a local folder, or leave --model out for the embedded model.",
         ) from error
@@ -133,7 +137,8 @@ def _hub_reachable() -> bool:
     return True
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What a library's error says, for a message of ours: its first line, at most 300 characters."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
@@ -146,7 +151,8 @@ def load_tokenizer(name: str) -> Any:
     Raises:
         ModelError: it cannot be had, or it has no chat template.
     """
-    from transformers import AutoTokenizer
+    with _IMPORTING:
+        from transformers import AutoTokenizer
 
     tokenizer = _from_pretrained(AutoTokenizer.from_pretrained, name)
     if not tokenizer.chat_template:
@@ -166,7 +172,8 @@ def load_config(name: str) -> Any:
     Raises:
         ModelError: it cannot be had.
     """
-    from transformers import AutoConfig
+    with _IMPORTING:
+        from transformers import AutoConfig
 
     return _from_pretrained(AutoConfig.from_pretrained, name)
 
@@ -181,7 +188,9 @@ def load_model(name: str, *, dtype: str | None = None, four_bit: bool = False, t
         tokenizer: One that is loaded already.
     """
     import torch
-    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    with _IMPORTING:
+        from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
     here = machine()
     options: dict[str, Any] = {
@@ -217,10 +226,11 @@ def _keep_weights_trainable(model: Any) -> None:
 
 
 def load_tuned(name: str, adapter: Path, *, dtype: str | None = None, tokenizer: Any = None) -> LoadedModel:
-    """The base's 4-bit weights with an adapter on top, as they were trained together.
+    """A base with an adapter on top, as they were trained together; or the fully tuned model that lies in the folder.
 
-    The NF4 weights are unpacked once into `dtype`: the same numbers as the 4-bit model computes with, several times
-    faster to answer with on a CPU, where bitsandbytes unpacks them anew at every step.
+    A base that was trained on in 4 bits (qlora; `trained_in_four_bits`) is quantised again, and its NF4 weights are
+    unpacked once into `dtype`: the same numbers as the 4-bit model computes with, several times faster to answer with
+    on a CPU, where bitsandbytes unpacks them anew at every step.
 
     Raises:
         ModelError: the folder is no adapter in safetensors, or belongs to another base.
@@ -228,20 +238,36 @@ def load_tuned(name: str, adapter: Path, *, dtype: str | None = None, tokenizer:
     from peft import PeftModel
     from safetensors import SafetensorError
 
+    if is_whole_model(adapter):
+        whole = load_model(str(adapter), dtype=dtype, tokenizer=tokenizer)
+        return LoadedModel(whole.model, whole.tokenizer, name)
     check_adapter(adapter)
-    base = load_model(name, dtype=dtype, four_bit=True, tokenizer=tokenizer)
-    base.model.dequantize()
+    four_bit = trained_in_four_bits(adapter)
+    base = load_model(name, dtype=dtype, four_bit=four_bit, tokenizer=tokenizer)
+    if four_bit:
+        base.model.dequantize()
     try:
         model = PeftModel.from_pretrained(base.model, str(adapter), is_trainable=False)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(
             "The adapter does not fit this base model.",
             where=str(adapter),
-            found=_first_line(error),
+            found=first_line(error),
             expected=f"an adapter trained on {name!r}",
             next_step="Choose the base that the adapter's recipe.yaml names.",
         ) from error
     return LoadedModel(model.eval(), base.tokenizer, name)
+
+
+def is_whole_model(folder: Path) -> bool:
+    """Whether full fine-tuning left this folder: a model by itself, and no adapter."""
+    return (folder / "config.json").is_file() and not (folder / "adapter_config.json").exists()
+
+
+def trained_in_four_bits(adapter: Path) -> bool:
+    """Whether an adapter was trained on the 4-bit base, as the recipe beside it says; without one it was (qlora)."""
+    recipe = adapter / "recipe.yaml"
+    return Recipe.load(recipe).method == "qlora" if recipe.is_file() else True
 
 
 def check_adapter(folder: Path) -> None:
@@ -273,7 +299,9 @@ def load_embedder() -> Any:
 def read_gguf(file: Path) -> tuple[Any, Any]:
     """A GGUF file -> (model in bfloat16 with its weights unpacked, tokenizer)."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    with _IMPORTING:
+        from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     folder, options = str(file.parent), {"gguf_file": file.name, "trust_remote_code": False}
     model = AutoModelForCausalLM.from_pretrained(

@@ -4,28 +4,33 @@
     recipe.yaml      how it trains
     train.jsonl      the rows (and validation.jsonl), as chat messages
     events.jsonl     one line for each thing that happened, appended as it happens
+    checkpoints/     where it can be taken up again; each counts once its COMPLETE.json is there
     adapter/         the result: adapter_model.safetensors, adapter_config.json, recipe.yaml
     worker.log       what the libraries said; for finding out why a run died
+    lock             held by the run's process for as long as it lives
+    stop             exists once somebody has asked the run to stop; says "keep" or "discard"
 
-The worker writes, everybody else reads and may ask it to stop.
+The worker writes, everybody else reads and may ask it to stop. The index of runs (`training.runs.store`) is told of
+each change of state; it can be made again from the folders.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dataset_tools.errors import RunError
 from dataset_tools.example import Example
-from dataset_tools.formats import format_named, to_example
+from dataset_tools.formats import Format, format_named, to_example
 from dataset_tools.writing import append_jsonl_line, write_jsonl, write_text_atomically
+from training.runs import index_of_runs
 
 STATES = ("queued", "preparing", "running", "stopping", "done", "stopped", "failed", "interrupted")
-_FORM = format_named("messages")
 ENDED = ("done", "stopped", "failed", "interrupted")
 
 
@@ -40,10 +45,29 @@ class RunFolder:
         """Where the adapter lies once the run is done."""
         return self.path / "adapter"
 
+    def artefact(self, method: str) -> Path:
+        """Where what a method of training makes lies once the run is done: an adapter, or a whole model."""
+        return self.path / "model" if method == "full" else self.adapter
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where its checkpoints lie."""
+        return self.path / "checkpoints"
+
+    @property
+    def lock(self) -> Path:
+        """The file whose lock the run's process holds."""
+        return self.path / "lock"
+
     @property
     def stop_request(self) -> Path:
         """Exists once somebody has asked the run to stop."""
         return self.path / "stop"
+
+    @property
+    def asked_to_discard(self) -> bool:
+        """Whether it was asked to stop and to throw away what it has learnt."""
+        return self.stop_request.exists() and self.stop_request.read_text("utf-8").strip() == "discard"
 
     def status(self) -> dict[str, Any]:
         """What run.json says now.
@@ -63,9 +87,17 @@ class RunFolder:
         return status
 
     def update(self, **changes: Any) -> None:
-        """Change run.json in one step."""
+        """Change run.json in one step. A change of state is told to the events and to the index of runs as well."""
         current = self.status() if (self.path / "run.json").exists() else {"run": self.path.name}
-        write_text_atomically(self.path / "run.json", json.dumps({**current, **changes}, indent=2) + "\n")
+        now = {**current, **changes}
+        at = round(time.time(), 3)
+        moved = "state" in changes and changes["state"] != current.get("state")
+        if moved:
+            now["at"] = at
+        write_text_atomically(self.path / "run.json", json.dumps(now, indent=2) + "\n")
+        if moved:
+            append_jsonl_line(self.path / "events.jsonl", {"time": at, "event": "state", "state": now["state"]})
+            index_of_runs.tell(self.path, now, at=at)
 
     def log(self, event: str, **values: Any) -> None:
         """Append one event, stamped with the time in seconds since the epoch."""
@@ -80,11 +112,12 @@ class RunFolder:
             stream.seek(start)
             data = stream.read()
         whole = data[: data.rfind(b"\n") + 1]
-        return [json.loads(line) for line in whole.split(b"\n") if line.strip()], start + len(whole)
+        return list(_parsed(whole.split(b"\n"))), start + len(whole)
 
     def write_rows(self, name: str, examples: Sequence[Example]) -> None:
-        """Keep the rows that a run trains on or checks itself with."""
-        write_jsonl(self.path / f"{name}.jsonl", (_FORM.from_example(example) for example in examples))
+        """Keep the rows that a run trains on or checks itself with, in the form that holds what they say."""
+        form = _form_for(examples)
+        write_jsonl(self.path / f"{name}.jsonl", (form.from_example(example) for example in examples))
 
     def read_rows(self, name: str) -> list[Example]:
         """The rows kept under this name."""
@@ -93,9 +126,31 @@ class RunFolder:
     def _rows(self, name: str) -> Iterator[Example]:
         with (self.path / f"{name}.jsonl").open("r", encoding="utf-8", newline="\n") as lines:
             for number, line in enumerate(lines, 1):
-                example = to_example(_FORM, json.loads(line), line=number, record=number)
+                row = json.loads(line)
+                example = to_example(_form_of(row), row, line=number, record=number)
                 if example is None:
                     raise RunError(
                         "A row of this run cannot be trained on.", where=f"{self.path / name}.jsonl:{number}"
                     )
                 yield example
+
+
+def _parsed(lines: Sequence[bytes]) -> Iterator[dict[str, Any]]:
+    """The events of these lines; one that a crash has torn is passed over."""
+    for line in lines:
+        if line.strip():
+            with contextlib.suppress(ValueError):
+                yield json.loads(line)
+
+
+def _form_for(examples: Sequence[Example]) -> Format:
+    """The format that keeps what these rows say: pairs, thumbs, or plain conversations."""
+    if any(example.rejected for example in examples):
+        return format_named("preference")
+    if any(example.desirable is not None for example in examples):
+        return format_named("kto")
+    return format_named("messages")
+
+
+def _form_of(row: Mapping[str, Any]) -> Format:
+    return format_named("preference" if "chosen" in row else "kto" if "label" in row else "messages")

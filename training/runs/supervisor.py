@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import secrets
-import subprocess
-import sys
+import shutil
+import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -15,15 +17,19 @@ from typing import Any
 
 from dataset_tools.errors import DataError, RunError
 from dataset_tools.example import Example
+from dataset_tools.writing import write_text_atomically
 from training.home import home
 from training.models import embedded
 from training.recipe import Recipe
+from training.runs import checkpoints, index_of_runs
 from training.runs.folder import ENDED, RunFolder
 from training.runs.heartbeat import Heartbeat
+from training.runs.inputs import inputs_of
+from training.runs.process import held, is_alive, launch
 
 Watcher = Callable[[dict[str, Any]], None]
-# Seconds between two looks at a run's events, and without a sign of a new process before it counts as dead.
-_POLL = 0.3
+WORKER = "training.runs.worker"
+_POLL = 0.3  # seconds between two looks at a run's events
 
 
 def runs_folder() -> Path:
@@ -32,7 +38,14 @@ def runs_folder() -> Path:
 
 
 def start_training(
-    recipe: Recipe, train: Sequence[Example], *, validation: Sequence[Example] = (), folder: Path | None = None
+    recipe: Recipe,
+    train: Sequence[Example],
+    *,
+    validation: Sequence[Example] = (),
+    folder: Path | None = None,
+    quick: bool = False,
+    worker: str = WORKER,
+    **facts: Any,
 ) -> RunFolder:
     """Write a run's folder and start its process, which outlives this one.
 
@@ -41,6 +54,10 @@ def start_training(
         train: The rows to train on.
         validation: Held-out rows for the validation loss and the checks; none of them is trained on.
         folder: Where; a new folder under the home by default.
+        quick: Leave out what a comparison with a time budget has no time for: the dry run, the samples, and the
+            checks that answer many prompts.
+        worker: The module that is the run's process.
+        facts: More about the run for its run.json, in JSON's types.
 
     Raises:
         DataError: there is no row to train on.
@@ -57,73 +74,105 @@ def start_training(
         )
     path.mkdir(parents=True, exist_ok=True)
     run = RunFolder(path)
-    if recipe.model != embedded.NAME and os.path.isdir(os.path.expanduser(recipe.model)):
-        # The process works in the run's folder, where a path from here would lead nowhere.
-        recipe = replace(recipe, model=str(Path(recipe.model).expanduser().resolve()))
-    recipe.save(path / "recipe.yaml")
-    run.write_rows("train", train)
-    run.write_rows("validation", validation)
-    run.update(state="queued", created=time.time(), rows=len(train), model=recipe.model)
-    launch("training.runs.worker", path)
+    recipe = replace(recipe, model=_absolute(recipe.model))
+    if recipe.start_from:
+        recipe = replace(recipe, start_from=_absolute(recipe.start_from))
+    with held(run) as lock:
+        recipe.save(path / "recipe.yaml")
+        run.write_rows("train", train)
+        run.write_rows("validation", validation)
+        named = {"model": recipe.model, "method": recipe.method, "quick": quick, "worker": worker}
+        run.update(state="queued", created=time.time(), rows=len(train), **named, **facts)
+        launch(worker, path, lock=lock)
     return run
 
 
-def launch(module: str, folder: Path) -> int:
-    """Start ``python -m module folder`` in a session of its own; what it prints goes to worker.log. Its process id."""
-    root = Path(__file__).resolve().parents[2]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
-    with (folder / "worker.log").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", module, str(folder)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            env=environment,
-            cwd=folder,
-        )
-    (folder / "pid").write_text(str(process.pid), "ascii")
-    # It is meant to outlive this object, and `is_alive` collects it; Popen would warn, and collect it by itself.
-    process.returncode = 0
-    return process.pid
+def resume(run: RunFolder, *, force: bool = False) -> RunFolder:
+    """Start the process of a run that has ended early anew; it goes on from its newest whole checkpoint.
+
+    Args:
+        run: One that was interrupted or stopped, or failed.
+        force: Go on even though its rows or its recipe were changed since the checkpoint.
+
+    Raises:
+        RunError: it is at work, or done, or what it learns from was changed.
+    """
+    with held(run) as lock:
+        status = run.status()
+        if status["state"] == "done":
+            raise RunError(
+                "This run is done; there is nothing to go on with.",
+                where=str(run.path),
+                next_step="Train further from its adapter with start_from in a new run's recipe.",
+            )
+        if not force:
+            _refuse_changed_inputs(run)
+        run.stop_request.unlink(missing_ok=True)
+        run.update(state="queued", error=None, ended=None, resumed=time.time())
+        launch(str(status.get("worker", WORKER)), run.path, lock=lock)
+    return run
+
+
+def _refuse_changed_inputs(run: RunFolder) -> None:
+    """A checkpoint belongs to the rows and the recipe that it was taken with."""
+    for _, folder in sorted(checkpoints.all_of(run.checkpoints).items(), reverse=True):
+        try:
+            before = json.loads((folder / checkpoints.MANIFEST).read_text("utf-8"))["inputs"]
+        except (OSError, ValueError, KeyError):
+            continue
+        changed = checkpoints.differences(before, inputs_of(run))
+        if changed:
+            raise RunError(
+                "What this run learns from was changed since its last checkpoint.",
+                where=str(run.path),
+                found="; ".join(changed[:5]),
+                expected="the rows and the recipe as they were",
+                next_step="Put them back, start a new run, or go on anyway with --force.",
+            )
+        return
+
+
+def delete(run: RunFolder) -> None:
+    """Remove a run's folder with all that it made.
+
+    Raises:
+        RunError: its process is at work.
+    """
+    name = str(run.status()["run"])  # which refuses what is no run's folder
+    with held(run):
+        shutil.rmtree(run.path)
+    index_of_runs.forget(run.path, name)
+
+
+def _absolute(path: str) -> str:
+    """A folder that exists by its full path; the run's process works elsewhere. Other names stay as they are."""
+    found = path != embedded.NAME and os.path.isdir(os.path.expanduser(path))
+    return str(Path(path).expanduser().resolve()) if found else path
 
 
 def state_of(run: RunFolder) -> str:
     """The run's state; a run whose process is gone without having said so is marked "interrupted"."""
     state = str(run.status()["state"])
     if state not in ENDED and not is_alive(run.path):
-        time.sleep(0.05)  # it may have said so between our two looks
-        state = str(run.status()["state"])
+        state = str(run.status()["state"])  # it may have said so between our two looks
         if state not in ENDED:
             run.update(state="interrupted", ended=time.time())
             return "interrupted"
     return state
 
 
-def is_alive(folder: Path) -> bool:
-    """Whether the process that `launch` started for this folder still runs (a zombie does not)."""
-    try:
-        pid = int((folder / "pid").read_text("ascii"))
-        if os.waitpid(pid, os.WNOHANG)[0] == pid:
-            return False
-    except ChildProcessError:  # not ours: another process started it
-        pass
-    except (OSError, ValueError):
-        return False
-    try:
-        os.kill(pid, 0)
-        return _is_worker(Path("/proc") / str(pid)) if Path("/proc").is_dir() else True
-    except OSError:
-        return False
-
-
-def _is_worker(process: Path) -> bool:
-    """Whether a process that exists is one of ours, and no later one that was given the same number."""
-    command = (process / "cmdline").read_bytes()
-    if command:
-        return b"\0-m\0" in command
-    # Empty for a zombie, and for a moment while a process is being started.
-    return (process / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()[0] not in "ZX"
+def waiting_before(run: RunFolder) -> list[RunFolder]:
+    """The runs that were queued before this one and wait with it for the machine's one place."""
+    mine = run.status().get("created", 0.0)
+    waiting = []
+    for file in {*runs_folder().glob("*/run.json"), *run.path.parent.glob("*/run.json")}:
+        with contextlib.suppress(RunError):
+            other = RunFolder(file.parent)
+            status = other.status()
+            first = status.get("created", 0.0) < mine and status["state"] == "queued"
+            if first and "worker" in status and is_alive(other.path):
+                waiting.append(other)
+    return waiting
 
 
 def watch(run: RunFolder, on_event: Watcher | None = None) -> dict[str, Any]:
@@ -161,25 +210,46 @@ def outcome(run: RunFolder) -> dict[str, Any]:
     status = run.status()
     if status["state"] in ("done", "stopped") and "result" in status:
         return {"run": status["run"], "state": status["state"], **status["result"]}
+    if status["state"] == "stopped":
+        raise RunError(
+            "The run was stopped before it had learnt anything.",
+            where=str(run.path),
+            next_step=f"`fitting-room runs resume {run.path.name}` starts it again.",
+        )
     error = status.get("error") or {}
     raise RunError(
         error.get("what") or "The training process died.",
         where=error.get("where") or str(run.path / "worker.log"),
         found=error.get("found") or _last_line(run.path / "worker.log"),
         expected=error.get("expected"),
-        next_step=error.get("next_step") or "Look at worker.log; start the run again with a smaller recipe.",
+        next_step=error.get("next_step")
+        or f"Look at worker.log; `fitting-room runs resume {run.path.name}` goes on from the last checkpoint.",
     )
 
 
-def stop(run: RunFolder, *, patience: float = 60.0) -> str:
-    """Ask the run to stop after its current step and keep what it has learnt; kill it if it takes too long."""
-    run.stop_request.touch()
-    deadline = time.time() + patience
-    while state_of(run) not in ENDED and time.time() < deadline:
+def stop(run: RunFolder, *, patience: float = 60.0, keep: bool = True) -> str:
+    """Ask the run to stop; kill it if it takes too long. The state it ended in.
+
+    Args:
+        run: One that is queued or at work; nothing happens to another.
+        patience: Seconds of silence after which it is killed; while it tells what it does, it is waited for.
+        keep: Keep what it has learnt: an adapter as it is now, and a checkpoint to go on from. Else throw it away.
+    """
+    if state_of(run) in ENDED:
+        return state_of(run)
+    write_text_atomically(run.stop_request, "keep" if keep else "discard")
+    position, heard = 0, time.monotonic()
+    while state_of(run) not in ENDED and time.monotonic() - heard < patience:
         time.sleep(_POLL)
+        news, position = run.events(position)
+        heard = time.monotonic() if news else heard
     if state_of(run) not in ENDED:
-        os.killpg(int((run.path / "pid").read_text("ascii")), 9)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(int((run.path / "pid").read_text("ascii")), signal.SIGKILL)
         time.sleep(_POLL)
+    if not keep:
+        for made in (run.checkpoints, run.adapter, run.path / "model"):
+            shutil.rmtree(made, ignore_errors=True)
     return state_of(run)
 
 

@@ -37,6 +37,14 @@ DEFAULT_MARGIN = 0.03
 USELESS_BELOW = 0.05
 """Five points of 100: if every arm is surely below this, the task as it stands is not solved at all. A judgement."""
 
+FEWEST_ROWS = 6
+"""Fewer test rows than this tell nothing apart: even 5 wins of 5 have p = 2 * .5^5 = .06 in the two-sided sign test
+(6 of 6: .03), where the interval alone would call them a gain."""
+
+_FORECAST_ROWS = 20
+"""The fewest rows that are asked for where there are fewer than `FEWEST_ROWS`: the intervals' coverage was simulated
+from here on (`advisor.statistics.paired_interval`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class ArmScores:
@@ -92,7 +100,8 @@ class Verdict:
         sentence: the advice in plain English, with its figures in points (1.0 is 100 points).
         next_step: what to do now, in plain English.
         reasons: one sentence for each comparison that the advice rests on.
-        rows_needed: test rows, in all, that would probably settle what is open; None where rows do not help.
+        rows_needed: test rows, in all, that would probably settle what is open (at least as many, where there are
+            fewer than `FEWEST_ROWS`); None where rows do not help.
         pairs: every pair of arms, the one with the higher mean first.
         best: the arm with the highest mean.
         probability_best: for each arm, how likely it is the best of those that were run; adds up to 1.
@@ -118,14 +127,15 @@ def decide(
 
     The first of these that holds:
 
-    1. nothing_works: every arm is surely below 5 points; or the best arm's mean is not above the baseline's; or the
-       best arm gains at most the margin on the baseline.
-    2. not_enough_evidence: the best arm's gain on the baseline may be nothing; or there is one arm and no baseline.
-    3. The cheapest arm that is safe, and that beats the baseline where there is one (among equals in cost, the one
+    1. not_enough_evidence: there are fewer than 6 test rows.
+    2. nothing_works: every arm is surely below 5 points, or surely gains no more than the margin on the baseline.
+    3. not_enough_evidence: the best arm's gain on the baseline may be nothing, or is surely no more than the margin
+       while another arm's may be; or there is one arm and no baseline.
+    4. The cheapest arm that is safe, and that beats the baseline where there is one (among equals in cost, the one
        with the higher mean). It is the *winner* if it beats every other arm; else a *tie* if its intervals with all
        arms that it does not beat lie inside the margin; else *cheaper*. One arm alone that beats the baseline is a
        winner. Neither tie nor cheaper is said of an arm that costs more than one it does not beat.
-    4. not_enough_evidence, with a best bet: the arm of step 3 if there was one, else the highest mean (the cheapest of
+    5. not_enough_evidence, with a best bet: the arm of step 4 if there was one, else the highest mean (the cheapest of
        those that share it).
 
     Identical arms have an interval of about +-3/n: at 3 points of margin they are a tie from about 100 items on and
@@ -137,7 +147,8 @@ def decide(
     """
     evidence = _Evidence.of(arms, baseline=baseline, margin=margin)
     return (
-        _nothing_works(evidence)
+        _too_few(evidence)
+        or _nothing_works(evidence)
         or _gain_unclear(evidence)
         or _only_arm(evidence)
         or _advised(evidence)
@@ -209,8 +220,48 @@ class _Evidence:
 
     def rows_to_settle(self, arm: ArmScores, other: Scores) -> int:
         """Test rows, in all, that would probably settle the pair: a fifth more than there are, at least."""
-        differences = np.subtract(arm.scores, other)
-        return max(rows_needed(differences, margin=self.margin), self.n + max(10, self.n // 5))
+        return self._more(rows_needed(np.subtract(arm.scores, other), margin=self.margin))
+
+    def may_gain(self, arm: ArmScores) -> bool:
+        """Whether the arm's gain on the baseline may be above the margin."""
+        return self.gains[arm.name].high > self.margin
+
+    def rows_to_settle_gain(self, baseline: BaselineScores) -> int:
+        """Test rows, in all, that would probably show a gain on the baseline, or that no arm gains the margin.
+
+        What settles it is an interval above 0 or below the margin, whichever is nearer to be reached from the gain that
+        was seen: further away means fewer rows. To show a gain, the best arm's is enough.
+        """
+        shows_gain = self.may_gain(self.best) and self.gains[self.best.name].estimate > self.margin / 2
+        needed = []
+        for arm in [self.best] if shows_gain else filter(self.may_gain, self.arms):
+            gain = self.gains[arm.name].estimate
+            # With the interval's two pseudo-items: rows that all agreed so far do not prove that none will differ.
+            differences = [*np.subtract(arm.scores, baseline.scores), 1.0, -1.0]
+            needed.append(rows_needed(differences, margin=max(gain, self.margin - gain)))
+        return self._more(max(needed))
+
+    def _more(self, rows: int) -> int:
+        """Never fewer than were not enough."""
+        return max(rows, self.n + max(10, self.n // 5))
+
+
+def _too_few(evidence: _Evidence) -> Verdict | None:
+    best, n, baseline = evidence.best, evidence.n, evidence.baseline
+    if n >= FEWEST_ROWS or (len(evidence.arms) == 1 and baseline is None):
+        return None
+    if baseline is not None and (len(evidence.arms) == 1 or evidence.gains[best.name].estimate <= 0):
+        gap, name, scores = evidence.gains[best.name], baseline.name, baseline.scores
+    else:
+        rival = evidence.others(best)[0]
+        gap, name, scores = evidence.gap(best, rival), rival.title, rival.scores
+    shown, rows = _gap_text(gap, name, n), max(_FORECAST_ROWS, evidence.rows_to_settle(best, scores))
+    sentence = (
+        f"Not enough evidence yet: {_test_rows(n)} cannot tell anything apart. "
+        f"Best bet: {best.title}, {shown}{_odds(evidence, best)}."
+    )
+    step = f"Label at least {_more_rows(rows, n)}: from so few, how many it takes cannot be told."
+    return _verdict(evidence, "not_enough_evidence", best, sentence=sentence, next_step=step, rows=rows)
 
 
 def _nothing_works(evidence: _Evidence) -> Verdict | None:
@@ -221,35 +272,36 @@ def _nothing_works(evidence: _Evidence) -> Verdict | None:
             score = f"{_unsigned(intervals[0].estimate)} of 100 points"
             sentence = f"Nothing works yet: the best approach, {best.title}, scores {score} on {_test_rows(n)}."
             return _verdict(evidence, "nothing_works", None, sentence=sentence, next_step=_FIX_THE_TASK)
-    if evidence.baseline is None:
+    if evidence.baseline is None or any(evidence.may_gain(arm) for arm in evidence.arms):
         return None
     gain = evidence.gains[best.name]
-    if gain.estimate > 0 and gain.high > evidence.margin:
-        return None
     shown = _gap_text(gain, evidence.baseline.name, n)
     if gain.estimate > 0:
         sentence = f"Nothing works well enough yet: the best approach, {best.title}, gains too little: {shown}."
-        return _verdict(evidence, "nothing_works", None, sentence=sentence, next_step=_FIX_THE_TASK)
-    sentence = f"Nothing works yet: the best approach, {best.title}, is not above {evidence.baseline.name}: {shown}."
-    if gain.high <= evidence.margin:
-        return _verdict(evidence, "nothing_works", None, sentence=sentence, next_step=_FIX_THE_TASK)
-    rows = evidence.rows_to_settle(best, evidence.baseline.scores)
-    step = f"{_FIX_THE_TASK} {_test_rows(n)} cannot rule out a small gain; {_label_more(rows, n, start='label')}"
-    return _verdict(evidence, "nothing_works", None, sentence=sentence, next_step=step, rows=rows)
+    else:
+        sentence = (
+            f"Nothing works yet: the best approach, {best.title}, is not above {evidence.baseline.name}: {shown}."
+        )
+    return _verdict(evidence, "nothing_works", None, sentence=sentence, next_step=_FIX_THE_TASK)
 
 
 def _gain_unclear(evidence: _Evidence) -> Verdict | None:
-    """The best arm is above the baseline, but that may be luck."""
-    if evidence.baseline is None or evidence.gains[evidence.best.name].low > 0:
+    """Whether any arm gains anything on the baseline is open: what was seen may be luck."""
+    best, n, baseline = evidence.best, evidence.n, evidence.baseline
+    if baseline is None or (evidence.gains[best.name].low > 0 and evidence.may_gain(best)):
         return None
-    best, n = evidence.best, evidence.n
-    shown = _gap_text(evidence.gains[best.name], evidence.baseline.name, n)
-    sentence = (
-        f"Not enough evidence yet, not even that anything beats {evidence.baseline.name}. "
-        f"Best bet: {best.title}, {shown}{_odds(evidence, best)}."
-    )
-    rows = evidence.rows_to_settle(best, evidence.baseline.scores)
+    gain = evidence.gains[best.name]
+    rows = evidence.rows_to_settle_gain(baseline)
     step = _label_more(rows, n)
+    if gain.estimate <= 0:
+        open_question = f": nothing is above {baseline.name}, but {_test_rows(n)} cannot rule out a gain"
+        step = f"{_READ_BY_HAND} If so, {step[0].lower()}{step[1:]}"
+    elif gain.low <= 0:
+        open_question = f", not even that anything beats {baseline.name}"
+    else:
+        open_question = f", not even that anything gains {_unsigned(evidence.margin)} points on {baseline.name}"
+    shown = _gap_text(gain, baseline.name, n)
+    sentence = f"Not enough evidence yet{open_question}. Best bet: {best.title}, {shown}{_odds(evidence, best)}."
     return _verdict(evidence, "not_enough_evidence", best, sentence=sentence, next_step=step, rows=rows)
 
 
@@ -312,10 +364,8 @@ def _undecided(evidence: _Evidence) -> Verdict:
     return _verdict(evidence, "not_enough_evidence", bet, sentence=sentence, next_step=step, rows=rows)
 
 
-_FIX_THE_TASK = (
-    "Read 20 rows by hand: are the wanted answers right, and do they follow from the prompt? Then try a larger model, "
-    "or add the documents that the answers come from."
-)
+_READ_BY_HAND = "Read 20 rows by hand: are the wanted answers right, and do they follow from the prompt?"
+_FIX_THE_TASK = f"{_READ_BY_HAND} Then try a larger model, or add the documents that the answers come from."
 _READ_SOME = "Read a few of its wrong answers first."
 
 
@@ -376,9 +426,13 @@ def _odds(evidence: _Evidence, arm: ArmScores) -> str:
     return f" ({chance:.0%} likely to be the best of those run; expected regret {_unsigned(regret)} points)"
 
 
-def _label_more(rows: int, n: int, *, start: str = "Label") -> str:
+def _label_more(rows: int, n: int) -> str:
+    return f"Label about {_more_rows(rows, n)}: that would probably settle it."
+
+
+def _more_rows(rows: int, n: int) -> str:
     more = _rounded(rows - n)
-    return f"{start} about {more} more test rows ({n + more} in all): that would probably settle it."
+    return f"{more} more test rows ({n + more} in all)"
 
 
 def _rounded(rows: int) -> int:

@@ -84,6 +84,8 @@ def command(request: ComparisonRequest) -> str:
     ):
         if value is not None:
             words += [option, str(value)]
+    for meaning, column in (request.columns or {}).items():
+        words += ["--column", f"{meaning}={column}"]
     return shlex.join(words)
 
 

@@ -172,7 +172,7 @@ def test_the_tuned_arm_was_really_trained_on_the_pool_without_the_test_rows(fini
 
 def test_what_happens_is_told_in_order_and_logged(finished: Any) -> None:
     folder, result, events = finished
-    logged, _ = RunFolder(folder).events()
+    logged = [event for event in RunFolder(folder).events()[0] if event["event"] != "state"]
     told = [event for event in events if event["event"] != "waiting"]
     assert [{key: value for key, value in event.items() if key != "time"} for event in logged] == told
     said = [event["phase"] for event in events if event["event"] == "phase" and "arm" not in event]
@@ -358,24 +358,54 @@ def test_a_budget_too_small_to_train_in_leaves_the_tuned_arm_out_and_says_so(req
     assert not runs_folder().exists()
 
 
-def test_with_nothing_to_run_the_reason_is_given(request_of: Any, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=rf"(?s)None of these.*rag: {NO_DOCUMENTS}.*--docs"):
-        run_comparison(request_of("rag", "rag-few-shot"), folder=tmp_path / "run")
-    assert state_of(RunFolder(tmp_path / "run")) == "failed"
-
-
 def test_bad_documents_and_a_bad_model_fail_the_run_and_are_written_down(
     request_of: Any, tmp_path: Path, files: Any
 ) -> None:
     (tmp_path / "docs").mkdir()
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
     with pytest.raises(DocumentsError):
         run_comparison(request_of(documents=tmp_path / "docs"), folder=tmp_path / "one")
     with pytest.raises(ModelError):
-        run_comparison(ComparisonRequest(files[0], model=str(tmp_path / "docs")), folder=tmp_path / "two")
+        run_comparison(ComparisonRequest(files[0], model=str(tmp_path / "model")), folder=tmp_path / "two")
     for name, kind in (("one", "DocumentsError"), ("two", "ModelError")):
         status = RunFolder(tmp_path / name).status()
         assert (status["state"], status["error"]["kind"]) == ("failed", kind)
-        assert RunFolder(tmp_path / name).events()[0][-1]["event"] == "failed"
+        assert "failed" in [event["event"] for event in RunFolder(tmp_path / name).events()[0][-2:]]
+
+
+def test_a_model_that_cannot_be_one_is_refused_before_a_folder_is_made(tmp_path: Path, files: Any) -> None:
+    with pytest.raises(UsageError, match="neither a folder nor a model id"):
+        run_comparison(ComparisonRequest(files[0], model="no/such/model"), folder=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_embedded_model_is_said_to_be_prepared_before_its_first_use(
+    tmp_path: Path, files: Any, fitting_room_home: Path
+) -> None:
+    """Stopped right then: what it takes to prepare it is tested with the model itself."""
+    events: list[Event] = []
+
+    def stop_there(event: Event) -> None:
+        events.append(event)
+        if event["event"] == "phase" and event["phase"] != "reading the data":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_comparison(ComparisonRequest(files[0], test=files[1], model="embedded"), on_event=stop_there)
+    assert events[-1]["phase"] == "preparing the embedded model, once; about 40 s"
+
+
+def test_a_folder_whose_comparison_failed_with_nothing_finished_takes_another_one(
+    request_of: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "docs").mkdir()
+    with pytest.raises(DocumentsError):
+        run_comparison(request_of("zero-shot", documents=tmp_path / "docs"), folder=tmp_path / "run")
+    result = run_comparison(request_of("zero-shot", limit=2), folder=tmp_path / "run")
+    assert result["arms"][0]["n"] == 2 and state_of(RunFolder(tmp_path / "run")) == "done"
+    with pytest.raises(UsageError, match="holds another comparison"):
+        run_comparison(request_of("zero-shot"), folder=tmp_path / "run")
 
 
 def test_too_few_rows_to_split_are_refused(

@@ -18,7 +18,7 @@ from advisor.report.markdown import command, points
 from advisor.request import ComparisonRequest
 from advisor.results import baseline_scores, items, judge, to_result
 from advisor.task import Task, make_task
-from app.cli import cli
+from app.command_line import cli
 from dataset_tools.errors import DataError
 from dataset_tools.example import Example, Message
 
@@ -160,8 +160,10 @@ def test_the_command_in_the_report_makes_the_same_comparison(tmp_path: Path) -> 
     """It goes through a shell's splitting and the real command line, which is told to take no more than the request."""
     folder = tmp_path / "my 'odd' data"
     (folder / "docs").mkdir(parents=True)
-    (folder / "rows.jsonl").write_text("{}\n")
-    (folder / "test.jsonl").write_text("{}\n")
+    (folder / "model").mkdir()
+    (folder / "model" / "config.json").write_text("{}")
+    (folder / "rows.jsonl").write_text('{"what is asked": 1, "then": 2}\n')
+    (folder / "test.jsonl").write_text('{"what is asked": 1, "then": 2}\n')
     request = ComparisonRequest(
         folder / "rows.jsonl",
         test=folder / "test.jsonl",
@@ -169,10 +171,11 @@ def test_the_command_in_the_report_makes_the_same_comparison(tmp_path: Path) -> 
         arms=("zero-shot", "qlora"),
         limit=7,
         budget_minutes=2.5,
-        model="org/model",
+        model=str(folder / "model"),
         task_type="text",
         metric="rouge-l",
         seed=3,
+        columns={"prompt": "what is asked", "completion": "then"},
     )
     words = shlex.split(command(request))
     assert words[:2] == ["fitting-room", "compare"]

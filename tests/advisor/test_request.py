@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import xxhash
 
-from advisor.request import ComparisonRequest
-from dataset_tools.errors import UsageError
+from advisor.request import ComparisonRequest, require_model
+from dataset_tools.errors import ModelError, UsageError
 
 
 @pytest.fixture
@@ -37,6 +38,7 @@ def other_values(data: Path) -> dict[str, Any]:
         "task_type": "text",
         "metric": "rouge-l",
         "seed": 3,
+        "columns": {"prompt": "memo", "completion": "shelf"},
     }
 
 
@@ -46,6 +48,14 @@ def test_each_field_makes_another_comparison(data: Path) -> None:
     plain = ComparisonRequest(data)
     changed = [ComparisonRequest(**{"data": data, name: value}) for name, value in values.items()]
     assert len({request.fingerprint() for request in (plain, *changed)}) == len(values) + 1
+
+
+def test_a_comparison_from_before_columns_could_be_named_is_still_found(data: Path) -> None:
+    asked = {key: value for key, value in ComparisonRequest(data).to_dict().items() if key != "columns"}
+    assert ComparisonRequest.from_dict(asked).fingerprint() == ComparisonRequest(data).fingerprint()
+    digest = xxhash.xxh3_128(json.dumps([1, {**asked, "model": "embedded"}], sort_keys=True).encode())
+    digest.update(data.name.encode() + data.read_bytes())
+    assert ComparisonRequest(data).fingerprint() == digest.hexdigest()[:12]
 
 
 def test_the_content_of_each_file_counts_and_its_time_does_not(data: Path) -> None:
@@ -99,6 +109,8 @@ def test_paths_are_written_down_so_that_they_lead_there_from_anywhere(
         ({"metric": "beauty"}, r"(?s)no such metric.*beauty.*accuracy"),
         ({"test": Path("nowhere.jsonl")}, r"(?s)nothing at this path.*nowhere\.jsonl.*Check the path"),
         ({"documents": Path("nowhere")}, r"(?s)nothing at this path.*nowhere"),
+        ({"arms": ("rag", "qlora-rag")}, r"(?s)None of these.*rag: there are no doc.*qlora-rag: there.*--docs"),
+        ({"columns": {"colour": "x"}}, r"(?s)make no format.*colour=x.*prompt=\.\.\."),
     ],
 )
 def test_what_makes_no_sense_is_refused_at_once(options: dict[str, Any], message: str, data: Path) -> None:
@@ -112,3 +124,34 @@ def test_data_that_are_missing_or_a_folder_are_refused_without_reading_the_folde
     for options in ({"data": data.parent}, {"data": data, "test": data.parent}):
         with pytest.raises(UsageError, match=r"(?s)a folder, not a file.*Name the file"):
             ComparisonRequest(**options)
+
+
+def test_approaches_that_need_documents_are_taken_with_documents_or_beside_others(data: Path) -> None:
+    assert ComparisonRequest(data, arms=("rag",), documents=data.with_name("docs")).arms == ("rag",)
+    assert ComparisonRequest(data, arms=("rag", "zero-shot")).arms == ("rag", "zero-shot")
+
+
+def test_a_model_that_cannot_be_one_is_wrong_use_and_none_is_prepared(
+    data: Path, tiny_model: Path, fitting_room_home: Path
+) -> None:
+    for name, message in (
+        (str(data.parent), r"(?s)folder holds no model.*config\.json"),
+        (str(data), r"(?s)neither a folder nor a model id.*rows\.jsonl"),
+        ("no/such/model", "neither a folder nor a model id"),
+        ("", "neither a folder nor a model id"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            require_model(name)
+    require_model(str(tiny_model))
+    require_model("embedded")
+    assert list(fitting_room_home.iterdir()) == []
+
+
+def test_an_id_that_the_hub_does_not_have_is_told_from_its_settings_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")  # a hub that nobody answers at
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ModelError, match=r"(?s)'org/no-such-model' cannot be loaded.*Check the id and the network"):
+        require_model("org/no-such-model")

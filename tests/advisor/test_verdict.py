@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import permutations
+from itertools import permutations, product
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from advisor.verdict import ArmScores, BaselineScores, Verdict, decide
+from advisor.statistics import mean_interval, paired_interval
+from advisor.verdict import FEWEST_ROWS, USELESS_BELOW, ArmScores, BaselineScores, Verdict, decide
 
 FloatArray = npt.NDArray[np.float64]
 MARGIN = 0.03
@@ -169,12 +170,41 @@ def test_a_gain_on_the_baseline_below_the_margin_does_not_work_well_enough() -> 
     assert "gains too little: +1.0 points over copying the input" in verdict.sentence
 
 
-def test_few_rows_that_show_no_gain_say_that_they_cannot_rule_one_out() -> None:
+def test_few_rows_that_show_no_gain_are_not_enough_evidence_that_nothing_works() -> None:
     best, majority = differing(30, 5, 5)
     verdict = decide([arm("a", best)], baseline=BaselineScores("the majority label", majority))
-    assert verdict.kind == "nothing_works"
-    assert "30 test rows cannot rule out a small gain; label about" in verdict.next_step
+    assert (verdict.kind, verdict.arm) == ("not_enough_evidence", "a")
+    assert "nothing is above the majority label, but 30 test rows cannot rule out a gain" in verdict.sentence
+    assert re.search(r"^Read 20 rows by hand: .* If so, label about \d+ more test rows", verdict.next_step)
     assert verdict.rows_needed is not None
+
+
+def test_a_gain_that_is_surely_too_small_does_not_hide_that_another_arm_may_gain_more() -> None:
+    majority = np.tile([1.0, 0.0], 1500)
+    small, wild = majority.copy(), majority.copy()
+    small[1:120:2], small[0:60:2] = 1, 0  # +1.0 points, surely below the margin
+    wild[1:1440:2], wild[0:1390:2] = 1, 0  # +0.8 points, but up to +3.3
+    baseline = BaselineScores("the majority label", majority)
+    assert decide([arm("small", small)], baseline=baseline).kind == "nothing_works"
+    verdict = decide([arm("small", small, 0), arm("wild", wild, 1)], baseline=baseline)
+    assert (verdict.kind, verdict.arm) == ("not_enough_evidence", "small")
+    assert "not even that anything gains 3.0 points on the majority label" in verdict.sentence
+    assert verdict.rows_needed is not None
+
+
+@pytest.mark.parametrize(("n", "wins", "losses"), [(40, 0.02, 0.02), (20, 0.3, 0.1), (20, 0.1, 0.3), (40, 0.06, 0.02)])
+def test_the_rows_that_are_asked_for_mostly_settle_whether_anything_is_gained(
+    n: int, wins: float, losses: float
+) -> None:
+    def verdict_on(rows: int, seed: int) -> Verdict:
+        counts = np.random.default_rng(seed).multinomial(rows, [wins, losses, 1 - wins - losses])
+        a, b = differing(rows, counts[0], counts[1])
+        return decide([arm("a", a)], baseline=BaselineScores("the majority label", b))
+
+    asked = [verdict_on(n, seed) for seed in range(40)]
+    rows = [verdict.rows_needed for verdict in asked if verdict.kind == "not_enough_evidence"]
+    settled = [verdict_on(need, 1000 + place).kind for place, need in enumerate(rows) if need is not None]
+    assert len(settled) > 8 and settled.count("not_enough_evidence") < 0.35 * len(settled)
 
 
 def test_a_gain_on_the_baseline_that_may_be_luck_is_not_enough_evidence() -> None:
@@ -204,6 +234,60 @@ def test_arms_that_all_score_next_to_nothing_do_not_work() -> None:
     assert "scores 0.5 of 100 points on 200 test rows" in verdict.sentence
     # 20 items with no hit still allow 16%.
     assert decide([arm("a", scores[-20:]), arm("b", scores[-20:], 1)]).kind == "not_enough_evidence"
+
+
+# --- next to no rows
+
+
+def outcomes(n: int) -> list[tuple[FloatArray, FloatArray]]:
+    """All that two pass/fail arms can do on n items, but for the order of the items."""
+    made = []
+    for wins, losses, both in product(range(n + 1), repeat=3):
+        if wins + losses + both <= n:
+            first = [1.0] * wins + [0.0] * losses + [1.0] * both
+            second = [0.0] * wins + [1.0] * losses + [1.0] * both
+            rest = [0.0] * (n - wins - losses - both)
+            made.append((np.array(first + rest), np.array(second + rest)))
+    return made
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5])
+def test_up_to_five_rows_are_not_enough_evidence_for_anything(n: int) -> None:
+    assert n < FEWEST_ROWS
+    for one, other in outcomes(n):
+        baseline = BaselineScores("the majority label", other)
+        for verdict in (
+            decide([arm("a", one)], baseline=baseline),
+            decide([arm("a", one, 1), arm("b", other, 0)]),
+            decide([arm("a", one, 1), arm("b", other, 0)], baseline=baseline, margin=0.5),
+        ):
+            assert verdict.kind == "not_enough_evidence", (one, other)
+            assert f"{n} test row" in verdict.sentence and "cannot tell anything apart" in verdict.sentence
+            assert verdict.next_step.startswith("Label at least ")
+            assert verdict.rows_needed is not None and verdict.rows_needed >= 20
+        assert decide([arm("a", one)]).kind == "not_enough_evidence"
+
+
+def test_five_wins_of_five_are_no_winner_and_six_of_six_are() -> None:
+    for n, kind in ((5, "not_enough_evidence"), (6, "winner")):
+        assert decide([arm("a", np.ones(n), 1), arm("b", np.zeros(n), 0)]).kind == kind
+        assert decide([arm("a", np.ones(n))], baseline=BaselineScores("a coin", np.zeros(n))).kind == kind
+
+
+def test_three_rows_that_all_arms_and_the_baseline_get_wrong_do_not_prove_that_nothing_works() -> None:
+    arms = [arm("zero", np.zeros(3), 0), arm("few", np.zeros(3), 1)]
+    verdict = decide(arms, baseline=BaselineScores("the majority label", np.zeros(3)))
+    assert (verdict.kind, verdict.arm) == ("not_enough_evidence", "zero")
+    assert "Zero, 0.0 points against the majority label [-" in verdict.sentence
+    assert "from so few, how many it takes cannot be told" in verdict.next_step
+
+
+@pytest.mark.parametrize(
+    ("n", "kind"), [(6, "not_enough_evidence"), (40, "not_enough_evidence"), (120, "nothing_works")]
+)
+def test_that_all_get_nothing_right_is_told_from_enough_rows_on(n: int, kind: str) -> None:
+    arms = [arm("zero", np.zeros(n), 0), arm("few", np.zeros(n), 1)]
+    assert decide(arms, baseline=BaselineScores("the majority label", np.zeros(n))).kind == kind
 
 
 # --- one arm, and arms that agree
@@ -299,6 +383,9 @@ def test_what_is_said_is_what_the_intervals_say(
         if verdict.arm is None
         else [(other, interval_of(verdict, verdict.arm, other)) for other in cost if other != verdict.arm]
     )
+    if verdict.kind == "nothing_works":  # it is said on evidence only: what is possible is too little
+        gains = [paired_interval(each.scores, baseline.scores).high for each in arms] if baseline else [1.0]
+        assert max(gains) <= MARGIN or max(mean_interval(each.scores).high for each in arms) < USELESS_BELOW
     if verdict.kind == "winner":
         assert all(low > 0 for _, (low, _) in against)
     if verdict.kind in ("tie", "cheaper"):

@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
-from app import commands
+from advisor.approaches import ARM_TITLES
+from advisor.metrics import metric_names
+from app import commands, stopping
+from dataset_tools.task_type import TaskKind
+
+_ARMS, _KINDS, _METRICS = (", ".join(names) for names in (ARM_TITLES, get_args(TaskKind), metric_names()))
 
 File = Annotated[Path, typer.Argument(help="Examples: JSONL, JSON, CSV, Excel, Parquet or text, packed or not.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout.")]
@@ -18,28 +23,36 @@ Model = Annotated[str | None, typer.Option("--model", help="Model id or folder; 
 Out = Annotated[Path | None, typer.Option("--out", help="Folder for the results; one under the home by default.")]
 Test = Annotated[Path | None, typer.Option("--test", help="Your own test rows; the examples are split without.")]
 Docs = Annotated[Path | None, typer.Option("--docs", help="Documents for RAG: a folder, or JSONL with 'text'.")]
-Arms = Annotated[str | None, typer.Option("--arms", help="Approaches, separated by commas; all by default.")]
+Arms = Annotated[
+    str | None, typer.Option("--arms", help=f"Approaches, separated by commas; all by default. There are: {_ARMS}.")
+]
+Kind = Annotated[
+    str | None, typer.Option("--task", help=f"Kind of task, instead of the detected one. One of: {_KINDS}.")
+]
+MetricName = Annotated[
+    str | None, typer.Option("--metric", help=f"Metric, instead of the kind's own. One of: {_METRICS}.")
+]
 Limit = Annotated[int | None, typer.Option("--limit", help="Answer at most this many test rows.")]
 Budget = Annotated[float | None, typer.Option("--budget", help="Minutes for everything; 10 without a GPU.")]
 Seed = Annotated[int, typer.Option("--seed", help="For splits, draws and training.")]
-
-
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
 Columns = Annotated[
     list[str] | None, typer.Option("--column", help="Which column holds what, as prompt=COLUMN or completion=COLUMN.")
 ]
 
+_KEPT = "`compare` goes on from it, and `train` has saved its adapter. No file is half written."
+
 
 def run(work: Any, show: Any, as_json: bool, debug: bool) -> Any:
     """Do the work, show or print its result, and turn errors into one message and an honest exit code."""
+    stopping.let_work_end()
     try:
         result = work()
     except KeyboardInterrupt:
-        commands.console.print(
-            "\nStopped. What was finished is kept: `compare` goes on from it, and `train` has saved its adapter. "
-            "No file is half written."
-        )
-        raise typer.Exit(130) from None
+        if as_json:
+            print(stopping.document(f"What was finished is kept: {_KEPT}"))
+        commands.console.print(f"\nStopped. What was finished is kept: {_KEPT}", soft_wrap=True)
+        raise typer.Exit(stopping.EXIT_CODE) from None
     except Exception as error:  # the edge of the process: whatever it was, one message that helps, and no traceback
         if debug:
             raise

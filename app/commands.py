@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 from pathlib import Path
 from typing import Any
@@ -10,22 +11,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from advisor.comparison import run_comparison
-from advisor.request import ComparisonRequest
-from app.progress import TerminalProgress
-from dataset_tools.dataset import load_examples
+from advisor.comparison import PREPARING, run_comparison
+from advisor.request import ComparisonRequest, check_choices
+from app.progress import TerminalProgress, working
 from dataset_tools.errors import DiskFullError, FittingRoomError, RunError, UsageError
 from dataset_tools.formats import schema, schema_names
 from dataset_tools.reading.hub import fetch, is_hub_name
 from training.home import home
 from training.models import embedded
-from training.models.loading import default_model
-from training.planning import plan_training
-from training.recipe import Recipe
-from training.runs.supervisor import start_training, watch
 
 console = Console(stderr=True)
 output = Console()
+PREPARING_LINE = f"{PREPARING.capitalize()} ..."
 # With the start of the libraries and the app, this keeps a first `make demo` under five minutes after the install.
 DEMO_MINUTES = 4.0
 DEMO_TEST_ROWS = 40
@@ -39,12 +36,13 @@ def input_file(name: str | Path) -> Path:
     path = Path(name)
     if path.exists() or not is_hub_name(str(name)):
         return path
-    with console.status(f"Downloading {name} ..."):
+    with working(console, f"Downloading {name} ...", at_once=True):
         return fetch(str(name), folder=home() / "datasets")
 
 
 def compare_file(file: Path, options: dict[str, Any], *, out: Path | None = None) -> dict[str, Any]:
-    """Run a comparison with progress bars."""
+    """Run a comparison with progress bars. What is wrong with the options is told before anything is downloaded."""
+    check_choices(**{name: value for name, value in options.items() if name not in ("model", "seed")})
     request = ComparisonRequest(input_file(file), **options)
     with TerminalProgress(console) as progress:
         return run_comparison(request, folder=out, on_event=progress)
@@ -55,31 +53,12 @@ def arm_names(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def train_file(
-    file: Path, *, model: str | None, recipe: Path | None, budget: float | None, out: Path | None, seed: int
-) -> dict[str, Any]:
-    """Train on a file's rows with progress bars; the result as ``train --json`` gives it."""
-    if budget is not None and budget <= 0:
-        raise UsageError("The budget must be above 0 minutes.", found=str(budget))
-    examples = load_examples(input_file(file)).examples
-    chosen = Recipe.load(recipe) if recipe else None
-    plan = plan_training(
-        examples,
-        model=model or (chosen.model if chosen else default_model()),
-        max_seconds=budget * 60 if budget else None,
-        seed=seed,
-    )
-    console.print(plan.sentence, highlight=False)
-    run = start_training(chosen or plan.recipe, plan.train, validation=plan.validation, folder=out)
-    with TerminalProgress(console) as progress:
-        return watch(run, progress)
-
-
 def run_demo(example: str, *, minutes: float) -> dict[str, Any]:
     """Run the comparison on a built-in example; one that was finished before is only read."""
     if example not in EXAMPLES:
         raise UsageError("There is no such example.", found=repr(example), expected=" or ".join(EXAMPLES))
     folder = example_folder(example)
+    check_choices(budget_minutes=minutes)
     prepare_models()
     docs = folder / "docs"
     console.print(f"Comparing every approach on the built-in example {example!r}, in about {minutes:g} minutes.")
@@ -96,21 +75,35 @@ def example_folder(example: str) -> Path:
 
 def prepare_models() -> dict[str, str]:
     """Prepare the embedded models; quick once they are."""
-    if not embedded.is_prepared():
-        with console.status("Preparing the embedded model, once (about 20 seconds) ..."):
-            embedded.language_model()
+    prepare_model(embedded.NAME)
     return {"model": str(embedded.language_model()), "embedder": str(embedded.embedder())}
+
+
+def prepare_model(name: str) -> None:
+    """Prepare a model where that is still to be done, which is said: the embedded one, before its first use."""
+    if is_unprepared(name):
+        with working(console, PREPARING_LINE, at_once=True):
+            embedded.language_model()
+
+
+def is_unprepared(name: str) -> bool:
+    """Whether using this model begins with preparing it."""
+    return name == embedded.NAME and not embedded.is_prepared()
 
 
 def serve_app(*, port: int, folder: Path | None = None) -> None:
     """Serve the app until Ctrl-C."""
-    from app.server import serve
+    starting = contextlib.ExitStack()
 
-    serve(
-        port=port,
-        open_result=folder,
-        ready=lambda url: console.print(f"\nThe app is at [bold]{url}[/]  (Ctrl-C ends it)", highlight=False),
-    )
+    def ready(url: str) -> None:
+        starting.close()
+        console.print(f"\nThe app is at [bold]{url}[/]  (Ctrl-C ends it)", highlight=False)
+
+    with starting:
+        starting.enter_context(working(console, "Starting the app ...", at_once=True))
+        from app.server import serve
+
+        serve(port=port, open_result=folder, ready=ready)
 
 
 def schema_of(name: str) -> dict[str, Any]:
@@ -178,14 +171,3 @@ def print_comparison(result: dict[str, Any]) -> None:
     for line in result["left_out"]:
         output.print(f"[dim]left out: {escape(line)}[/]")
     output.print(f"\nReport: {escape(result['folder'])}/report.md", highlight=False, soft_wrap=True)
-
-
-def print_training(result: dict[str, Any]) -> None:
-    """A training run's outcome for people."""
-    health = result["health"]
-    alive = "[green]alive[/]" if health["alive"] else "[red]dead: its answers are the base's[/]"
-    output.print(f"{result['state'].capitalize()}: {result['steps']} steps in {result['seconds']:.0f} s")
-    if result["validation_loss"] is not None:
-        output.print(f"loss {result['loss']:.3f}, validation loss {result['validation_loss']:.3f}")
-    output.print(f"adapter {alive}; {health['stop_rate']:.0%} of held-out answers end by themselves")
-    output.print(f"Adapter: {escape(result['adapter'])}", highlight=False, soft_wrap=True)

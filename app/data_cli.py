@@ -60,13 +60,12 @@ def fix(
     debug: Debug = False,
 ) -> None:
     """Show what can be fixed, with the rows before and after, or fix it; the source is never touched."""
-    columns = data_commands.columns_of(column)
     if undo:
         run(lambda: data_commands.undo_file(file), _print_undone, as_json, debug)
         return
     chosen = data_commands.names_in(only)
     if not (safe or everything or chosen is not None or drop_bad):
-        run(lambda: _show_plan(file, columns, test, as_json), None, as_json, debug)
+        run(lambda: _show_plan(file, data_commands.columns_of(column), test, as_json), None, as_json, debug)
         return
 
     def work() -> dict[str, Any]:
@@ -78,7 +77,7 @@ def fix(
             out=out,
             fixes=fixes,
             drop_bad=drop_bad,
-            columns=columns,
+            columns=data_commands.columns_of(column),
             model=model,
             test=test,
             overwrite=overwrite,

@@ -11,7 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from app.building_commands import build_file
-from app.commands import console, input_file, output
+from app.commands import PREPARING_LINE, console, input_file, is_unprepared, output, prepare_model
+from app.progress import working
 from dataset_tools.checks import CHECKS
 from dataset_tools.conversion import convert
 from dataset_tools.data_card import data_card
@@ -63,10 +64,12 @@ def names_in(text: str | None) -> tuple[str, ...] | None:
 
 
 def model_needs(model: str | None) -> dict[str, Any]:
-    """The tokenizer of the model, and the most tokens that a row is trained on."""
+    """The tokenizer of the model, and the most tokens that a row is trained on. It takes long, so it is said."""
     name = model or default_model()
-    context = min(load_config(name).max_position_embeddings, 2048 if not machine().has_accelerator else 8192)
-    return {"tokenizer": load_tokenizer(name), "max_length": context}
+    prepare_model(name)
+    with working(console, "Loading the tokenizer ..."):
+        context = min(load_config(name).max_position_embeddings, 2048 if not machine().has_accelerator else 8192)
+        return {"tokenizer": load_tokenizer(name), "max_length": context}
 
 
 def lint_file(
@@ -82,13 +85,13 @@ def lint_file(
     open_file(path).close()  # a file that is not there is said at once, before a model is loaded
     test_rows = load_examples(test).examples if test else None
     needs = model_needs(model) if _ask_for(checks, "tokenizer") else {}
-    with console.status(f"Checking {path.name} ...") as status:
+    with working(console, f"Checking {path.name} ...") as say:
         return lint(
             path,
             checks=checks,
             columns=columns,
             test_rows=test_rows,
-            progress=lambda rows: status.update(f"Checking {path.name}: {rows:,} rows ..."),
+            progress=lambda rows: say(f"Checking {path.name}: {rows:,} rows ..."),
             **needs,
         ).to_dict()
 
@@ -108,13 +111,14 @@ def convert_file(
             "The name of the file to write says what it is.", found=target.name, expected=", ".join(CONTAINERS)
         )
     require_new(target, overwrite=overwrite)
-    with console.status(f"Writing {target.name} ..."):
-        return convert(input_file(source), target, to=to, columns=columns).to_dict()
+    path = input_file(source)
+    with working(console, f"Writing {target.name} ..."):
+        return convert(path, target, to=to, columns=columns).to_dict()
 
 
 def plan_file(file: Path, *, columns: dict[str, str] | None, test: Path | None = None) -> FixPlan:
     """What could be fixed in a file."""
-    with console.status(f"Looking for what can be fixed in {file.name} ..."):
+    with working(console, f"Looking for what can be fixed in {file.name} ..."):
         return plan_fixes(file, columns=columns, needs=_needs(None, test))
 
 
@@ -145,7 +149,7 @@ def fix_file(
     target = fixed_path(file) if out is None else out / fixed_path(file).name if out.is_dir() else out
     require_new(target, overwrite=overwrite)
     needs = _needs(model, test)
-    with console.status(f"Fixing {file.name} ..."):
+    with working(console, f"Fixing {file.name} ..."):
         return apply_fixes(file, out, fixes=fixes, drop_bad=drop_bad, columns=columns, needs=needs).to_dict()
 
 
@@ -162,7 +166,7 @@ def undo_file(target: Path) -> dict[str, Any]:
 def split(file: str | Path, folder: Path, **options: Any) -> dict[str, Any]:
     """Write train, validation and test rows into a folder."""
     path = input_file(file)
-    with console.status(f"Splitting {path.name} ..."):
+    with working(console, f"Splitting {path.name} ..."):
         return {"folder": str(folder), **split_file(path, folder, **options).to_dict()}
 
 
@@ -182,8 +186,9 @@ def card(
         raise UsageError("A card is a .md or a .html file.", found=str(out))
     if out is not None:
         require_new(out, overwrite=overwrite)
-    with console.status(f"Describing {path.name} ..."):
-        made = data_card(path, licence=licence, columns=columns, **model_needs(model))
+    needs = model_needs(model)
+    with working(console, f"Describing {path.name} ..."):
+        made = data_card(path, licence=licence, columns=columns, **needs)
     if out is None:
         return {**made.to_dict(), "markdown": made.to_markdown()}
     write_text_atomically(out, made.to_html() if out.suffix == ".html" else made.to_markdown())
@@ -193,11 +198,12 @@ def card(
 def build(documents: Path, out: Path, *, overwrite: bool = False, **options: Any) -> dict[str, Any]:
     """Write rows from documents, with the passages that were read as progress."""
     require_new(out, overwrite=overwrite)
-    with console.status("Loading the model ...") as status:
+    unprepared = is_unprepared(options.get("model") or default_model())
+    with working(console, PREPARING_LINE if unprepared else "Loading the model ...", at_once=unprepared) as say:
         return build_file(
             documents,
             out,
-            progress=lambda done, total: status.update(f"Asked about {done} of {total} passages ..."),
+            progress=lambda done, total: say(f"Asked about {done} of {total} passages ..."),
             **options,
         )
 

@@ -1,28 +1,100 @@
-"""Progress of a comparison or a training run in the terminal, on stderr, from the events that they log."""
+"""Progress in the terminal, on stderr: of a comparison or a training run, from the events that they log, and of any
+other work that takes a while.
+
+Where stderr is no terminal, each change is a line, and a silence is broken by a short one before 2 seconds are over.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from advisor.approaches import ARM_TITLES
+from training.runs.heartbeat import BEAT, Heartbeat
+
+
+@contextlib.contextmanager
+def working(console: Console, text: str, *, at_once: bool = False) -> Iterator[Callable[[str], None]]:
+    """Say that work goes on for as long as the block takes; what it gives is called with another text to say.
+
+    Args:
+        console: Where it is said: a spinner in a terminal, else lines.
+        text: What is done, such as "Checking rows.jsonl ...".
+        at_once: Say the first line at once, where there is no terminal; else only of work that takes over a second.
+    """
+    if console.is_terminal:
+        with console.status(escape(text)) as status:
+            yield lambda text: status.update(escape(text))
+        return
+    with Lines(console) as lines:
+        lines.say(text, hurry=at_once)
+        yield lines.say
+
+
+class Lines:
+    """Progress as lines of a log. Use as a context manager, and `say` what happens.
+
+    What is in no hurry, such as a count that goes up, is said at most every 1.5 seconds. When nothing was said for as
+    long, a short line says so: "... 3 s".
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._heart = Heartbeat(self._break_silence)
+        self._lock = threading.Lock()
+        self._held_back = self._last_line = ""
+        self._last_time = float("-inf")
+
+    def __enter__(self) -> Lines:
+        self._heart.__enter__()
+        self._last_time = time.monotonic()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._heart.__exit__(kind, error, trace)
+
+    def say(self, line: str, *, hurry: bool = False) -> None:
+        """Say a line, now or when its time has come; one that was said last is not said again."""
+        with self._lock:
+            if line == self._last_line:
+                self._held_back = ""
+            elif hurry or time.monotonic() - self._last_time >= BEAT:
+                self._print(line)
+            else:
+                self._held_back = line
+
+    def _break_silence(self, seconds: float) -> None:
+        with self._lock:
+            if self._held_back:
+                self._print(self._held_back)
+            else:
+                self._console.print(f"  ... {seconds:.0f} s", highlight=False)
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+        self._last_line, self._held_back, self._last_time = line, "", time.monotonic()
+        self._heart.heard()
 
 
 class TerminalProgress:
-    """A live block of bars, one an arm; a plain line an event where stderr is no terminal.
+    """A live block of bars, one an arm; lines where stderr is no terminal.
 
     Use as a context manager, and call it with each event.
     """
 
     def __init__(self, console: Console) -> None:
-        self.console = console
-        self.live = console.is_terminal
         self.bars: dict[str, TaskID] = {}
-        self._said: dict[str, str] = {}
-        self._last = ""
+        self._lines = None if console.is_terminal else Lines(console)
         self.progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description:46}"),
@@ -30,20 +102,20 @@ class TerminalProgress:
             TextColumn("{task.fields[note]}"),
             TimeElapsedColumn(),
             console=console,
-            disable=not self.live,
+            disable=self._lines is not None,
         )
 
     def __enter__(self) -> TerminalProgress:
-        self.progress.__enter__()
+        (self._lines or self.progress).__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.progress.__exit__(kind, error, trace)
+        (self._lines or self.progress).__exit__(kind, error, trace)
 
     def __call__(self, event: dict[str, Any]) -> None:
-        """Show one event."""
+        """Show one event. That the last one still goes on is shown without being told."""
         arm = event.get("arm", "")
         kind = event["event"]
         if kind == "phase":
@@ -57,8 +129,6 @@ class TerminalProgress:
             self._note(arm or "training", f"validation loss {event['validation_loss']:.3f}")
         elif kind == "health":
             self._note(arm or "training", f"{event['stop_rate']:.0%} of held-out answers end by themselves")
-        elif kind == "waiting":
-            self._wait(event["seconds"])
 
     def _arm(self, arm: str, event: dict[str, Any]) -> None:
         state, total = event["state"], event.get("total")
@@ -72,12 +142,6 @@ class TerminalProgress:
         else:
             self._note(arm, "getting ready" if state == "preparing" else "training starts")
 
-    def _wait(self, seconds: float) -> None:
-        """Say what still goes on; a terminal's spinner and clock say it by themselves."""
-        if not self.live and self._last in self._said:
-            line = f"{ARM_TITLES.get(self._last, self._last)}: {self._said[self._last]} ... {seconds:.0f} s"
-            self.console.print(line, highlight=False, markup=False, soft_wrap=True)
-
     def _bar(self, name: str) -> TaskID:
         if name not in self.bars:
             for other, bar in self.bars.items():
@@ -89,17 +153,15 @@ class TerminalProgress:
         return self.bars[name]
 
     def _note(self, name: str, note: str, *, done: int | None = None, total: int | None = None) -> None:
-        bar = self._bar(name)
-        self.progress.update(bar, note=note, completed=done, total=total)
-        self._last = name
-        if not self.live and self._said.get(name) != note:
-            self._said[name] = note
-            line = f"{ARM_TITLES.get(name, name)}: {note}"
-            self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+        if self._lines is None:
+            self.progress.update(self._bar(name), note=note, completed=done, total=total)
+        else:
+            self._lines.say(f"{ARM_TITLES.get(name, name)}: {note}", hurry=done is None or done == total)
 
     def _finish(self, name: str, note: str) -> None:
         self._note(name, note, done=1, total=1)
-        self.progress.stop_task(self.bars[name])
+        if name in self.bars:
+            self.progress.stop_task(self.bars[name])
 
 
 def _seconds(seconds: float) -> str:

@@ -16,7 +16,7 @@ EXAMPLE = Path(__file__).resolve().parents[1] / "advisor" / "examples" / "ticket
 @pytest.mark.slow
 def test_examples_in_one_measured_verdict_out(tmp_path: Path) -> None:
     """Codes that no model can know: bare questions get next to none right, worked examples many."""
-    from app.cli import cli
+    from app.command_line import cli
 
     files = [str(EXAMPLE / "train.jsonl"), "--test", str(EXAMPLE / "test.jsonl"), "--out", str(tmp_path / "out")]
     options = ["--arms", "zero-shot,few-shot,qlora", "--limit", "12", "--budget", "2", "--json"]

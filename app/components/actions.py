@@ -87,6 +87,11 @@ def acting_html(**options: Any) -> Any:
     return gr.HTML(js_on_load=_SCRIPT, **options)
 
 
+def found_at(address: str) -> Markup:
+    """Says, inside an `acting_html`, at which address the page is found again after a reload."""
+    return html('<span data-address="{}"></span>', address)
+
+
 def on_act(
     part: Any,
     callback: Callable[..., dict[Any, Any]],

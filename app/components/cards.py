@@ -23,6 +23,7 @@ def error_parts_card(parts: dict[str, str | None]) -> Markup:
     """The same for an error that was kept as a dict, as runs do."""
     rows = joined(html("<dt>{}</dt><dd>{}</dd>", label, parts[key]) for key, label in _ERROR_PARTS if parts.get(key))
     what = parts.get("what") or "Something went wrong."
+    what = what[:1].upper() + what[1:]
     return html('<div class="fr-card fr-bad" role="alert"><h3>{}</h3><dl class="fr-facts">{}</dl></div>', what, rows)
 
 

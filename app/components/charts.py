@@ -1,12 +1,16 @@
-"""The two charts: scores with their intervals, and the losses of a training run. Readable in light and in dark."""
+"""The charts: scores with their intervals, and the losses of one or of several runs. Readable in light and in dark."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from app.components.run_series import Points, curve, last, thinned
 
 _ACCENT, _PLAIN, _TEXT, _GRID = "#14a098", "#94a3b8", "#7c8899", "rgba(130,145,165,.22)"
 _VALIDATION = "#e08a1e"
+_SEVERAL = ("#14a098", "#e08a1e", "#5b8def", "#d1548e", "#8a6fd1", "#6f9c2f")
+_MOST_POINTS = 800  # of a line; more could not be told apart on a screen
 _SMOOTHING = 0.85  # share of the past in the running mean of the training loss; the raw losses stay visible
 
 
@@ -42,37 +46,116 @@ def scores_chart(result: Mapping[str, Any], best: str | None) -> Any:
             annotation={"text": baseline["name"], "font": {"size": 11.5, "color": _VALIDATION}, "yanchor": "bottom"},
             annotation_position="top",
         )
-    _dress(figure, height=110 + 46 * len(arms))
     figure.update_layout(xaxis_range=[0, 104], xaxis_title="score out of 100", showlegend=False)
-    figure.update_yaxes(showgrid=False, automargin=True)
+    _dress(figure, height=110 + 46 * len(arms))
+    figure.update_yaxes(showgrid=False, automargin=True, ticks="outside", ticklen=8, tickcolor="rgba(0,0,0,0)")
     return figure
 
 
-def loss_chart(events: Iterable[Mapping[str, Any]]) -> Any:
-    """Training loss, raw and smoothed, and validation loss over the steps; None before the first step."""
+def loss_chart(events: Sequence[Mapping[str, Any]], *, name: str = "", logarithmic: bool = False) -> Any:
+    """Training loss, raw and smoothed, and validation loss on the same axes; None before the first step.
+
+    Args:
+        events: Of one run.
+        name: Of the run: what a user has zoomed to stays while it is the same.
+        logarithmic: Whether the losses are drawn on a logarithmic axis.
+    """
     import plotly.graph_objects as go
 
-    events = list(events)
-    steps = [event for event in events if event["event"] == "step"]
-    checks = [event for event in events if event["event"] == "evaluation"]
-    if not steps:
+    points, checks = curve(events, "step", "loss"), curve(events, "evaluation", "validation_loss")
+    if not points:
         return None
-    x, raw = [event["step"] for event in steps], [event["loss"] for event in steps]
+    values = smoothed([value for _, value in points])
+    means = [(step, mean) for (step, _), mean in zip(points, values, strict=True)]
     figure = go.Figure()
-    figure.add_scatter(x=x, y=raw, mode="lines", name="each step", line={"color": _PLAIN, "width": 1}, opacity=0.6)
-    figure.add_scatter(x=x, y=smoothed(raw), mode="lines", name="training loss", line={"color": _ACCENT, "width": 2.4})
+    _add_line(figure, points, "training loss, each step", color=_PLAIN, width=1.1, opacity=0.8)
+    _add_line(figure, means, f"training loss, smoothed (EMA {_SMOOTHING})", color=_ACCENT, width=2.4)
     if checks:
-        figure.add_scatter(
-            x=[event["step"] for event in checks],
-            y=[event["validation_loss"] for event in checks],
-            mode="lines+markers",
-            name="validation loss",
-            line={"color": _VALIDATION, "width": 2},
-        )
-    _dress(figure, height=320)
-    figure.update_layout(xaxis_title="step", yaxis_title="loss", yaxis_rangemode="tozero")
-    figure.update_xaxes(range=[0, max(steps[-1]["steps"], x[-1])])
+        _add_line(figure, checks, "validation loss", color=_VALIDATION, width=2, markers=True)
+    chosen = last(events, "chosen")
+    if chosen is not None:
+        note = {"text": f"kept: step {chosen['step']}", "font": {"size": 11.5, "color": _TEXT}, "yanchor": "bottom"}
+        figure.add_vline(x=chosen["step"], line={"color": _TEXT, "dash": "dot", "width": 1.4}, annotation=note)
+    _dress_losses(figure, name=name, logarithmic=logarithmic, x="step")
+    told = last(events, "step") or {}
+    figure.update_xaxes(range=[0, max(told.get("steps") or 0, points[-1][0])])
     return figure
+
+
+def overlay_chart(curves: Sequence[tuple[str, Points, Points]], *, x: str, logarithmic: bool = False) -> Any:
+    """The losses of several runs over each other; None where none has one.
+
+    Args:
+        curves: Of each run its name, its training losses and its validation losses, over what `x` says.
+        x: What the horizontal axis shows.
+        logarithmic: Whether the losses are drawn on a logarithmic axis.
+    """
+    import plotly.graph_objects as go
+
+    figure, drawn = go.Figure(), False
+    for number, (name, points, checks) in enumerate(curves):
+        color = _SEVERAL[number % len(_SEVERAL)]
+        values = smoothed([value for _, value in points])
+        means = [(at, mean) for (at, _), mean in zip(points, values, strict=True)]
+        if means:
+            _add_line(figure, means, name, color=color, width=2.2, group=name)
+            drawn = True
+        if checks:
+            options: dict[str, Any] = {"dash": "dot", "markers": True, "group": name, "in_legend": False}
+            _add_line(figure, checks, f"{name}, validation", color=color, width=1.8, **options)
+    if not drawn:
+        return None
+    _dress_losses(figure, name="overlay", logarithmic=logarithmic, x=x)
+    figure.update_xaxes(rangemode="tozero")
+    return figure
+
+
+def _add_line(
+    figure: Any,
+    points: Points,
+    name: str,
+    *,
+    color: str,
+    width: float,
+    opacity: float = 1.0,
+    markers: bool = False,
+    dash: str = "solid",
+    group: str | None = None,
+    in_legend: bool = True,
+) -> None:
+    shown = thinned(points, _MOST_POINTS)
+    name = plain(name)
+    figure.add_scatter(
+        x=[at for at, _ in shown],
+        y=[value for _, value in shown],
+        mode="lines+markers" if markers or len(shown) == 1 else "lines",
+        name=name,
+        line={"color": color, "width": width, "dash": dash},
+        opacity=opacity,
+        legendgroup=plain(group) if group else None,
+        showlegend=in_legend,
+        hovertemplate=f"%{{y:.4f}}  {name}<extra></extra>",
+    )
+
+
+def plain(text: str) -> str:
+    """A text that Plotly draws as it stands: it reads a few HTML tags, and entities, in what it draws."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace("%{", "% {")
+
+
+def _dress_losses(figure: Any, *, name: str, logarithmic: bool, x: str) -> None:
+    figure.update_layout(
+        xaxis_title=x,
+        yaxis_title="loss",
+        yaxis_rangemode="tozero",
+        yaxis_type="log" if logarithmic else "linear",
+        hovermode="x unified",
+        hoverlabel={"bgcolor": "rgba(22,30,48,.92)", "font": {"color": "#e8edf5"}, "bordercolor": "rgba(0,0,0,0)"},
+        uirevision=name,
+    )
+    _dress(figure, height=350)
+    # Above the plot, however many lines it takes: placed relative to the plot, it lies over it where that is narrow.
+    figure.update_layout(legend={"yref": "container", "y": 1, "yanchor": "top"}, margin_t=8)
 
 
 def smoothed(values: list[float]) -> list[float]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from app.components.actions import act_button
+from app.components.actions import act_button, found_at
 from app.components.cards import Tone, badge, link
 from app.components.layout import address
 from app.components.markup import NOTHING, counted, html, joined, shortened
@@ -28,10 +28,15 @@ _FINDINGS, _LATEST, _SHOWN = 5, 3, 90
 
 def panel(project: Project | None, summary: DraftSummary, checked: Checked, latest: Sequence[DraftRow]) -> Markup:
     """The panel as a whole; without a project an empty dataset."""
-    place = html('<span data-address="{}"></span>', address("build", project=project.id)) if project else NOTHING
-    title = html("<h3>{}</h3>", project.title if project and project.title != "Untitled" else "Your dataset")
+    place = found_at(address("build", project=project.id)) if project else NOTHING
+    title = html("<h3>Rows built here</h3>{}", _beside(project) if project and project.training else NOTHING)
     parts = [title, counts(summary), verdict(summary, checked), findings(checked), _left_out(checked)]
     return joined([*parts, _latest(latest), _files(project, summary), place])
+
+
+def _beside(project: Project) -> Markup:
+    """Says that what is built is not yet what the project trains on."""
+    return html('<p class="fr-quiet fr-pairs">For {}, whose own rows stay as they are for now.</p>', project.title)
 
 
 def counts(summary: DraftSummary) -> Markup:
@@ -128,9 +133,9 @@ def _files(project: Project | None, summary: DraftSummary) -> Markup:
     """Where the accepted rows can be downloaded."""
     if project is None or not summary.statuses.get("accepted"):
         return NOTHING
-    files = [("dataset.jsonl", "Download JSONL"), ("dataset.prompts.jsonl", "Prompt / completion")]
+    files = [("dataset.jsonl", "Download JSONL"), ("dataset.prompts.jsonl", "Download prompt / completion")]
     if summary.preferences:
-        files.append(("dataset.preferences.jsonl", "Pairs"))
+        files.append(("dataset.preferences.jsonl", "Download pairs"))
     links = joined(link(f"/draft/{project.id}/{name}", text) for name, text in files)
     return html('<div class="fr-links fr-downloads">{}</div>', links)
 
@@ -140,12 +145,12 @@ def replaces_card(name: str, rows: int | None) -> Markup:
     count = f" ({counted(rows, 'row')})" if rows is not None else ""
     text = f"This takes the place of {name}{count} in this project. Its rows that are not in this dataset are left out."
     buttons = [
-        act_button("take-in", "Take its rows in first", kind="good"),
-        act_button("replace", "Replace it", kind="main"),
+        act_button("take-in", "Take its rows in first", kind="main"),
+        act_button("replace", "Replace it", kind="bad"),
         act_button("close", "Cancel"),
     ]
     return html(
-        '<div class="fr-card fr-warn"><h3>Replace the training examples?</h3><p>{}</p>'
+        '<div class="fr-card fr-warn" tabindex="-1" autofocus><h3>Replace the training examples?</h3><p>{}</p>'
         '<div class="fr-acts">{}</div></div>',
         text,
         joined(buttons),

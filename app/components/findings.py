@@ -27,7 +27,8 @@ def verdict_banner(report: Report) -> Markup:
     tone, title, text = _VERDICTS[report.verdict]
     if report.usable < report.rows:
         text = f"{text} {report.usable:,} of {counted(report.rows, 'row')} can be used."
-    return banner(tone, title, text)
+    can_fix = tone != "good" and any(finding.fix for finding in report.findings)
+    return banner(tone, title, html('{} <a href="#fixing">See the fixes</a>', text) if can_fix else text)
 
 
 def findings_view(report: Report, *, note: Markup = NOTHING) -> Markup:

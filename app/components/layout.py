@@ -13,12 +13,12 @@ from app.components.markup import html, joined
 PROMISE = "Find out on your own examples whether to prompt, retrieve or fine-tune, before you commit to one."
 PAGES = (
     ("data", "Data", "Bring examples"),
-    ("build", "Build", "Grow a dataset"),
+    ("build", "Build", "Or write your own"),
     ("compare", "Compare", "Measure approaches"),
     ("train", "Train", "Tune a model"),
     ("evaluate", "Evaluate", "Read the answers"),
 )
-CSS = tuple(Path(__file__).parent / f"{name}.css" for name in ("style", "build", "data"))
+CSS = tuple(Path(__file__).parent / f"{name}.css" for name in ("style", "build", "data", "train"))
 
 
 def address(page: str, **ids: str | None) -> str:
@@ -67,14 +67,20 @@ def theme() -> Any:
     ).set(
         body_background_fill="*neutral_50",
         body_background_fill_dark="*neutral_950",
+        block_background_fill_dark="#121a2c",  # --fr-card and --fr-soft of style.css
+        input_background_fill_dark="#1a2439",
+        link_text_color="*primary_700",
+        link_text_color_hover="*primary_800",
+        link_text_color_dark="*primary_400",
+        link_text_color_hover_dark="*primary_300",
         block_radius="12px",
         block_shadow="none",
         block_border_width="1px",
         block_label_text_weight="500",
         button_primary_background_fill="*primary_700",
         button_primary_background_fill_hover="*primary_800",
-        button_primary_background_fill_dark="*primary_600",
-        button_primary_background_fill_hover_dark="*primary_500",
+        button_primary_background_fill_dark="*primary_700",  # white on 600 has a contrast of 3.7 only (WCAG asks 4.5)
+        button_primary_background_fill_hover_dark="*primary_600",
         button_primary_text_color="white",
         button_primary_text_color_dark="white",
     )

@@ -63,6 +63,17 @@ def arm_states(events: Iterable[Mapping[str, Any]], arms: Sequence[str]) -> list
     return list(states.values())
 
 
+def of_this_start(events: Iterable[Mapping[str, Any]], started: float) -> list[Mapping[str, Any]]:
+    """The events since a run was started, or started again; of those before, what belongs to arms it has finished."""
+    events = list(events)
+    kept = {
+        event.get("arm")
+        for event in events
+        if event["time"] < started and event["event"] == "arm" and event["state"] in ("done", "skipped")
+    }
+    return [event for event in events if event["time"] >= started or event.get("arm") in kept]
+
+
 def _after_arm_event(state: ArmState, event: Mapping[str, Any]) -> ArmState:
     kind = str(event["state"])
     if kind == "answering":

@@ -20,9 +20,9 @@ _VERDICTS: dict[str, tuple[Tone, str]] = {
 }
 FILTERS = (
     ("All rows", "all"),
-    ("Where arms differ", "differ"),
-    ("Best wins", "best wins"),
-    ("Best loses", "best loses"),
+    ("Where approaches differ", "differ"),
+    ("Where the best is alone ahead", "best wins"),
+    ("Where the best is beaten", "best loses"),
 )
 _SAME = 1e-9
 
@@ -107,12 +107,20 @@ def _pair_row(pair: Mapping[str, Any], titles: Mapping[str, str]) -> Markup:
 def facts_line(result: Mapping[str, Any]) -> Markup:
     """What was measured, and what was left out."""
     task, rows = result["task"], result["task"]["rows"]
+    kept = f", {rows['validation']:,} more to check training with" if rows.get("validation") else ""
     facts = [
         f"{counted(rows['test'], 'test row')}, scored by {task['metric']}",
-        f"{counted(rows['train'], 'row')} to learn from",
-        *result.get("left_out", ()),
+        f"{counted(rows['train'], 'row')} to learn from{kept}",
+        *(_with_title(said, result) for said in result.get("left_out", ())),
     ]
     return html('<p class="fr-quiet fr-note">{}</p>', " · ".join(facts))
+
+
+def _with_title(said: str, result: Mapping[str, Any]) -> str:
+    """What was left out, with the title of the arm in place of the name that it begins with."""
+    name, colon, rest = said.partition(": ")
+    titles = {arm["name"]: arm["title"] for arm in result["arms"]}
+    return f"{titles[name]}: {rest}" if colon and name in titles else said
 
 
 def best_arm(result: Mapping[str, Any]) -> str | None:

@@ -79,7 +79,7 @@ def _row_actions(row: DraftRow) -> Markup:
     return joined(
         [
             act_button("edit", "Edit", row=row.id),
-            act_button("like", "Like this", row=row.id, label="Find rows like this"),
+            act_button("like", "Find alike", row=row.id, label="Find rows like this"),
             act_button("delete", "Delete", kind="bad", row=row.id),
         ]
     )

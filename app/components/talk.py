@@ -83,7 +83,7 @@ def _answers(turn: ChatTurn, number: int, *, free: bool, actions: Markup) -> Mar
 
 def _answer(turn: ChatTurn, number: int, place: int, *, free: bool) -> Markup:
     answer, stands = turn.answers[place], place == turn.chosen
-    marks = [badge("stands", "good")] if stands else []
+    marks = [badge("chosen", "good")] if stands else []
     if turn.worse is not None and stands:
         marks.append(badge("better", "good"))
     if place == turn.worse:

@@ -38,7 +38,8 @@ def changes_card(project: Project) -> Markup:
     """What was done to the rows here, the last first, with what can be downloaded; nothing where nothing was."""
     if not project.history or project.training is None:
         return NOTHING
-    done = [f"{change.what}." for change in reversed(project.history)]
+    last, *before = [f"{change.what}." for change in reversed(project.history)]
+    done = ["Last:", last, "Before that:", *before] if before else [last]
     files = [file_link(project, project.training.own, "Download the rows as they are now")]
     rejects = project.history[-1].rejects
     if rejects:

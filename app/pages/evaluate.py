@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from app.components.actions import acting_html, found_at
 from app.components.cards import empty, link, next_steps, section, tiles
 from app.components.layout import address, header
 from app.components.markup import counted, html, joined
 from app.components.results import answer_box
 from app.components.wiring import asked_for, on, on_steps
+from app.components.working import working
 from app.models import Models
 from app.pages.train import run_label
 from app.workspace import Workspace, find
 from dataset_tools import Example, Message, UsageError, detect_task_type
 from training.runs.folder import RunFolder
 
-_MOST_ROWS, _LONGEST_PROMPT = 40, 8000
+if TYPE_CHECKING:
+    from advisor.metrics import Metric
+
+_MOST_ROWS, _FIRST_ROWS, _LONGEST_PROMPT = 40, 8, 8000
 _SOURCE_NOTE = (
-    "Both get the same prompt and answer greedily. The base has a better chance with worked examples or passages "
-    "in its prompt: Compare measures it at its best."
+    "The base model and the tuned one get the same prompt, and each gives its likeliest answer. The base has a better "
+    "chance with worked examples or passages in its prompt: Compare measures it at its best."
 )
 
 
@@ -36,15 +41,15 @@ class EvaluatePage:
         """Lay the page out and wire it."""
         import gradio as gr
 
-        self.header = gr.HTML(header("evaluate"))
+        self.header = acting_html(value=header("evaluate"))
         self.notice = gr.HTML(elem_classes="fr-notice")
         gr.HTML(section("Evaluate side by side", _SOURCE_NOTE))
         self.run = gr.Dropdown([], label="Tuned model", visible=False, elem_id="tuned")
-        self.nothing = gr.HTML()
+        self.nothing = gr.HTML(working("Looking for tuned models …"))
         with gr.Column(visible=False) as self.tools:
             gr.HTML(section("Held-out rows", "Rows that the model was not trained on."))
             with gr.Row(equal_height=False, elem_classes="fr-line"):
-                self.count = gr.Slider(1, _MOST_ROWS, value=8, step=1, label="Rows", scale=2)
+                self.count = gr.Slider(1, _MOST_ROWS, value=_FIRST_ROWS, step=1, label="Rows", scale=2)
                 self.compare = gr.Button("Answer with both", variant="primary", scale=1, elem_id="answer-both")
             self.status = gr.HTML()
             self.rows = gr.HTML(elem_id="rows")
@@ -64,7 +69,8 @@ class EvaluatePage:
 
     def _wire(self, blocks: Any) -> None:
         opened = [self.header, self.run, self.nothing, self.tools, self.rows, self.answers, self.next]
-        on(blocks.load, self.open, outputs=opened, notice=self.notice)
+        opened += [self.count, self.compare]
+        on(blocks.load, self.open, outputs=opened, notice=self.notice, quiet=True)
         on(self.run.input, self.choose, inputs=[self.run], outputs=opened, notice=self.notice)
         rows = {"outputs": [self.status, self.rows, self.compare], "notice": self.notice}
         on_steps(self.compare.click, self.answer_rows, inputs=[self.run, self.count], **rows)
@@ -133,14 +139,17 @@ class EvaluatePage:
         choices = [(run_label(self.workspace, other), other.path.name) for other in self._tuned()]
         owner = self.workspace.owner_of(run) if run else None
         project = owner.id if owner else asked_for("project")
+        kept = len(held_out(run)) if run else 0
+        ask = "Press the button to read both answers." if kept else "Ask both a prompt of your own below."
+        place = found_at(address("evaluate", run=run.path.name, project=project)) if run else Markup("")
         return {
-            self.header: header("evaluate", project=project),
+            self.header: header("evaluate", project=project) + place,
             self.run: gr.Dropdown(choices=choices, value=run.path.name if run else None, visible=bool(choices)),
             self.nothing: "" if run else nothing_yet(project),
             self.tools: gr.Column(visible=run is not None),
-            self.rows: empty(f"{counted(len(held_out(run)), 'row')} held out. Press the button to read both answers.")
-            if run
-            else "",
+            self.rows: empty(f"{counted(kept, 'row')} held out. {ask}") if run else "",
+            self.count: gr.Slider(maximum=max(2, kept), value=min(_FIRST_ROWS, max(1, kept)), visible=kept > 1),
+            self.compare: gr.Button(interactive=kept > 0),
             self.answers: "",
             self.next: next_links(run, project) if run else "",
         }
@@ -152,22 +161,27 @@ def held_out(run: RunFolder) -> list[Example]:
     return run.read_rows("validation")[:_MOST_ROWS] if file.is_file() else []
 
 
-def scored(answers: Sequence[str], wanted: Sequence[str]) -> list[float]:
-    """Each answer scored by the metric of the kind of task that the wanted answers show."""
+def metric_of(wanted: Sequence[str]) -> Metric:
+    """The metric of the kind of task that the wanted answers show."""
     from advisor.metrics import metric_for
 
-    metric = metric_for(detect_task_type(wanted).kind)
+    return metric_for(detect_task_type(wanted).kind)
+
+
+def scored(answers: Sequence[str], wanted: Sequence[str]) -> list[float]:
+    """Each answer scored by the metric of the kind of task that the wanted answers show."""
+    metric = metric_of(wanted)
     return [metric.score(answer, want) for answer, want in zip(answers, wanted, strict=True)]
 
 
 def score_tiles(base: Sequence[str], tuned: Sequence[str], wanted: Sequence[str]) -> Markup:
     """Both means, out of 100. So few rows give an impression, no proof."""
-    before, after = scored(base, wanted), scored(tuned, wanted)
+    before, after, name = scored(base, wanted), scored(tuned, wanted), metric_of(wanted).name
     wins = sum(second > first for first, second in zip(before, after, strict=True))
     losses = sum(second < first for first, second in zip(before, after, strict=True))
     facts: list[tuple[str, object]] = [
-        ("base, of 100", f"{100 * sum(before) / len(before):.1f}"),
-        ("tuned, of 100", f"{100 * sum(after) / len(after):.1f}"),
+        (f"base: {name} of 100", f"{100 * sum(before) / len(before):.1f}"),
+        (f"tuned: {name} of 100", f"{100 * sum(after) / len(after):.1f}"),
         ("tuned better / worse", f"{wins} / {losses}"),
         ("rows: an impression, no proof", len(wanted)),
     ]
@@ -190,11 +204,6 @@ def rows_view(examples: Sequence[Example], base: Sequence[str], tuned: Sequence[
             html('<div class="fr-item"><div class="fr-text">{}</div><div class="fr-answers">{}</div></div>', *shown)
         )
     return joined(items)
-
-
-def working(text: str) -> Markup:
-    """What is being done now."""
-    return html('<p class="fr-status fr-working">{}</p>', text)
 
 
 def nothing_yet(project: str | None) -> Markup:

@@ -45,7 +45,7 @@ def rows_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def call(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Call the command line in this process, with the tiny model as the default."""
-    from app.cli import cli
+    from app.command_line import cli
 
     monkeypatch.setenv("FITTING_ROOM_MODEL", str(tiny_model))
     return lambda *words: CliRunner().invoke(cli, [str(word) for word in words])

@@ -34,10 +34,14 @@ def bad(tmp_path: Path, rows_file: Path) -> Path:
     (folder / "none-valid.jsonl").write_text('{"question": "a"}\n[1]\n{"prompt": 5}\n')
     (folder / "binary-docs" / "notes.txt").write_bytes(bytes(range(256)) * 30)
     (folder / "broken.pdf").write_bytes(b"%PDF-1.4 and then nothing")
+    rows = rows_file.read_text().replace('"prompt"', '"what"').replace('"completion"', '"then"')
+    (folder / "columns.jsonl").write_text(rows)
+    (folder / "no-text.jsonl").write_text('{"what": 1, "then": []}\n' * 30)
     (folder / "recipe.yaml").write_text("model: embedded\nspeed: 9000\n")
     return folder
 
 
+NAMED = "--column prompt=what --column completion=then"
 # Words after the command (BAD is the folder above, ROWS a good file), exit code, kind of error, what it must say.
 CASES = [
     ("lint BAD/nowhere.jsonl", 2, "UsageError", "no such file.*nowhere.jsonl"),
@@ -64,8 +68,16 @@ CASES = [
     ("compare ROWS --docs BAD/binary-docs", 1, "DocumentsError", "not text.*notes.txt"),
     ("compare ROWS --docs BAD/broken.pdf", 1, "DocumentsError", "PDF cannot be read.*broken.pdf"),
     ("compare ROWS --arms rag", 2, "UsageError", "None of these.*no documents.*--docs"),
-    ("compare ROWS --model BAD/empty-docs", 1, "ModelError", "holds no model.*empty folder"),
-    ("compare ROWS --model no/such/model", 1, "ModelError", "neither a folder nor a model id.*no/such/model"),
+    ("compare ROWS --arms rag,qlora-rag", 2, "UsageError", "None of these.*rag: there.*qlora-rag: there.*--docs"),
+    ("compare ROWS --model BAD/empty-docs", 2, "UsageError", "holds no model.*empty folder"),
+    ("compare ROWS --model no/such/model", 2, "UsageError", "neither a folder nor a model id.*no/such/model"),
+    ("compare ROWS --test BAD/nowhere.jsonl", 2, "UsageError", "nothing at this path.*nowhere.jsonl"),
+    ("compare no-such-owner/rows --metric beauty", 2, "UsageError", "no such metric.*beauty"),
+    ("compare ROWS --column prompt", 2, "UsageError", "named like prompt=COLUMN"),
+    ("compare ROWS --column colour=x", 2, "UsageError", "make no format.*colour=x.*prompt"),
+    (f"compare ROWS {NAMED}", 2, "UsageError", "no such column.*rows.jsonl.*'what'.*'prompt', 'completion'"),
+    (f"compare BAD/columns.jsonl {NAMED} --test ROWS", 2, "UsageError", "no such column.*rows.jsonl.*'what'"),
+    (f"compare BAD/no-text.jsonl {NAMED}", 1, "DataError", "no usable row.*no-text.jsonl.*prompt in the column 'what'"),
     ("compare ROWS --out BAD", 2, "UsageError", "holds other files.*--out"),
     ("compare ROWS --out BAD/one.jsonl", 2, "UsageError", "a file, not a folder"),
     ("compare ROWS --out BAD/one.jsonl/deeper", 1, "FittingRoomError", "system refused.*permissions"),
@@ -74,12 +86,21 @@ CASES = [
     ("train BAD/binary.jsonl", 1, "DataError", "no usable row.*binary"),
     ("train BAD/none-valid.jsonl", 1, "DataError", "no usable row"),
     ("train BAD/one.jsonl", 1, "DataError", "too few rows to train on"),
-    ("train ROWS --budget 0", 2, "UsageError", "budget must be above 0"),
-    ("train ROWS --budget nan", 2, "UsageError", "must be finite.*nan|above 0.*nan"),
+    ("train ROWS --budget 0", 2, "UsageError", "budget must be a number above 0"),
+    ("train ROWS --budget nan", 2, "UsageError", "above 0.*nan"),
+    ("train ROWS --budget inf", 2, "UsageError", "above 0.*inf"),
     ("train ROWS --recipe BAD/recipe.yaml", 2, "UsageError", "unknown.*speed"),
     ("train ROWS --recipe BAD/binary.jsonl", 2, "UsageError", "recipe cannot be read"),
-    ("train ROWS --model BAD", 1, "ModelError", "holds no model"),
+    ("train ROWS --recipe BAD/nowhere.yaml", 2, "UsageError", "recipe cannot be read"),
+    ("train ROWS --model BAD", 2, "UsageError", "holds no model"),
+    ("train ROWS --model no/such/model", 2, "UsageError", "neither a folder nor a model id"),
+    ("train ROWS --out BAD", 2, "UsageError", "holds other files.*--out"),
+    ("train ROWS --out BAD/one.jsonl", 2, "UsageError", "a file, not a folder"),
+    ("train ROWS --column prompt", 2, "UsageError", "named like prompt=COLUMN"),
+    (f"train ROWS {NAMED}", 2, "UsageError", "no such column.*rows.jsonl.*'what'.*'prompt', 'completion'"),
+    (f"train BAD/no-text.jsonl {NAMED}", 1, "DataError", "no usable row.*no-text.jsonl"),
     ("demo no-such-example", 2, "UsageError", "no such example.*support-desk"),
+    ("demo --budget 0", 2, "UsageError", "budget must be a number above 0"),
 ]
 
 
@@ -98,6 +119,31 @@ def test_an_error_says_what_where_and_what_next(
     people = call(*words)
     assert (people.exit_code, people.stdout) == (code, "")
     assert "Error: " in people.stderr
+
+
+@pytest.mark.parametrize(("line", "code"), [case[:2] for case in CASES if not case[0].startswith("lint")])
+def test_an_error_is_told_before_a_model_is_prepared_and_wrong_use_leaves_nothing_behind(
+    line: str, code: int, call: Call, bad: Path, rows_file: Path, fitting_room_home: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.delenv("FITTING_ROOM_MODEL")  # the embedded model, which this home has not prepared
+    before = sorted(bad.rglob("*"))
+    result = call(*(word.replace("BAD", str(bad)).replace("ROWS", str(rows_file)) for word in line.split()))
+    assert result.exit_code == code
+    left = {path.name for path in fitting_room_home.iterdir() if path.is_file() or any(path.iterdir())}
+    if code == 1 or "no such column" in result.stderr:  # the rows were read: it is kept, with its place in the index
+        left = {name for name in left - {"comparisons", "datasets"} if not name.startswith("runs.sqlite3")}
+    assert left == set()
+    assert sorted(bad.rglob("*")) == before
+
+
+def test_a_folder_whose_comparison_failed_with_nothing_finished_can_be_used_again(
+    call: Call, bad: Path, rows_file: Path, tmp_path: Path
+) -> None:
+    words = ("--arms", "zero-shot", "--limit", 2, "--out", tmp_path / "out", "--json")
+    assert call("compare", rows_file, "--test", bad / "empty.jsonl", *words).exit_code == 1
+    assert call("compare", rows_file, *words).exit_code == 0
+    again = call("compare", rows_file, "--seed", 1, *words)
+    assert again.exit_code == 2 and "holds another comparison" in again.stderr
 
 
 @pytest.mark.parametrize("name", ["empty.jsonl", "binary.jsonl", "none-valid.jsonl", "one.jsonl"])
@@ -218,7 +264,10 @@ def test_ctrl_c_keeps_finished_arms_and_leaves_no_process_behind(start: Any, row
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=200)
-    assert (process.returncode, stdout) == (130, b"")
+    assert process.returncode == 130
+    error = json.loads(stdout)["error"]
+    assert set(error) == PARTS and (error["kind"], error["what"]) == ("Stopped", "Stopped.")
+    assert "What was finished is kept" in error["next_step"]
     assert b"Stopped. What was finished is kept" in stderr and b"Traceback" not in stderr
     assert (out / "arms" / "zero-shot.json").exists() and not (out / "result.json").exists()
     assert RunFolder(out).status()["state"] == "interrupted"

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.checking import Checked, needs_of
 from app.components.diffs import plan_view
-from app.components.markup import counted
+from app.components.markup import counted, html
 from app.components.tool_views import changes_card
 from app.components.wiring import on, on_steps
 from app.pages.data.section import PageParts, Section, Updates
@@ -16,6 +16,7 @@ from app.workspace import Project
 from dataset_tools import Report, UsageError
 from dataset_tools.fixes import KINDS, FixPlan, plan_fixes
 
+_YOURS = "What can still be fixed changes what the rows say: open the list below, and tick what you want."
 _SAFE = (
     "Safe fixes change no meaning. Rows that cannot be read even then are left out, and listed in a file of rejects. "
     "The file that you brought is kept."
@@ -33,7 +34,7 @@ class FixSection(Section):
                     "Make all safe fixes", variant="primary", size="sm", min_width=180, scale=0, elem_id="fix-safe"
                 )
                 self.undo = gr.Button("Undo the last change", size="sm", min_width=180, scale=0, elem_id="undo")
-            self.about = gr.HTML(f'<p class="fr-quiet">{_SAFE}</p>')
+            self.about = gr.HTML()
             self.status = gr.HTML()
             self.changes = gr.HTML(elem_id="changes")
             with gr.Accordion("Fixes one by one, with the rows before and after", open=False, elem_id="fixes") as fold:
@@ -68,7 +69,7 @@ class FixSection(Section):
         return {
             self.area: gr.Column(visible=bool(found) or changed),
             self.safe: gr.Button(visible=safe),
-            self.about: gr.HTML(visible=safe),
+            self.about: html('<p class="fr-quiet">{}</p>', _SAFE if safe else _YOURS if found else ""),
             self.undo: gr.Button(visible=changed),
             self.changes: changes_card(project) if project else "",
             self.fold: gr.Accordion(open=False, visible=bool(found)),

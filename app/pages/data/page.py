@@ -32,6 +32,7 @@ _NONE_YET = "Upload a file or choose an example, and what was found in it appear
 _PATIENCE = 4.0  # seconds that a page waits for the first checks before it shows how far they are
 _BETWEEN_LOOKS = 0.8
 _UNKNOWN = ("Which columns are what?", "No column has a name that tells. Choose two below; then the rows are checked.")
+_OTHER_FILE = "See the findings below, and upload a file with rows. Documents go into the box for documents."
 _WITH_TOKENIZER = "Checking with the model's own tokenizer, too (the first time takes a moment) …"
 
 
@@ -66,7 +67,8 @@ class DataPage:
 
     def _build_sources(self, gr: Any) -> None:
         what = (
-            "Rows of a prompt and the wanted answer: JSON lines, JSON, CSV, TSV, Excel, Parquet or text, also packed."
+            "Rows of a prompt and the wanted answer: JSON lines, JSON, CSV, TSV, Excel, Parquet or text, also packed. "
+            "Test rows of your own, and documents to look answers up in, are optional."
         )
         gr.HTML(section("Bring your examples", what))
         with gr.Row(equal_height=False, elem_classes="fr-sources"):
@@ -227,7 +229,9 @@ def why_unusable(project: Project) -> list[FittingRoomError]:
     try:
         dataset_at(project.training_path)
     except (DataError, UsageError) as error:
-        return [error]
+        # Its own next step is a command whose outcome stands on this page already.
+        known = {"where": error.where, "found": error.found, "expected": error.expected}
+        return [FittingRoomError(error.what, **known, next_step=_OTHER_FILE)]
     return []
 
 

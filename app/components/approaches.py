@@ -1,0 +1,27 @@
+"""What the approaches are, in a sentence each, for whoever meets their names for the first time. It runs none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from markupsafe import Markup
+
+from app.components.markup import html, joined
+
+_ABOUT = {
+    "zero-shot": "The base model gets your prompt and nothing else.",
+    "few-shot-fixed": "The same few of your examples stand before every question.",
+    "few-shot": "The examples most like the question are looked up and stand before it.",
+    "rag": "Passages of your documents that fit the question stand before it.",
+    "rag-few-shot": "Passages for the facts, and a few of your examples for the form.",
+    "qlora": "A small adapter is trained on your rows; then your prompt alone is enough.",
+    "qlora-rag": "The adapter is trained on rows with the passages that were found for them.",
+}
+
+
+def approaches_explained(titles: Iterable[tuple[str, str]]) -> Markup:
+    """A fold that says what each approach does. Takes pairs of name and title; one without a sentence is left out."""
+    items = joined(html("<dt>{}</dt><dd>{}</dd>", title, _ABOUT[name]) for name, title in titles if name in _ABOUT)
+    return html(
+        '<details class="fr-fold"><summary>What are these?</summary><dl class="fr-facts">{}</dl></details>', items
+    )

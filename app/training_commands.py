@@ -205,10 +205,17 @@ def distill_file(
     return {"file": str(out), "rows": len(made.examples), "asked": made.asked, "left_out": made.left_out}
 
 
+def alive_text(alive: bool | None) -> str:
+    """Whether an adapter does anything, in the terminal's colours; None where that was not looked at."""
+    if alive is None:
+        return "not compared with its base"
+    return "[green]alive[/]" if alive else "[red]dead: its answers are the base's[/]"
+
+
 def print_training(result: dict[str, Any]) -> None:
     """A training run's outcome for people."""
     health = result["health"]
-    alive = "[green]alive[/]" if health["alive"] else "[red]dead: its answers are the base's[/]"
+    alive = alive_text(health["alive"])
     output.print(f"{result['state'].capitalize()}: {result['steps']} steps in {result['seconds']:.0f} s")
     if result["validation_loss"] is not None and result["loss"] is not None:
         output.print(f"loss {result['loss']:.3f}, validation loss {result['validation_loss']:.3f}")

@@ -69,7 +69,7 @@ def _knob(name: str | None) -> Markup:
 
 def _without_card(health: Mapping[str, Any]) -> Markup:
     """The two figures that older runs know."""
-    if not health.get("alive"):
+    if health.get("alive") is False:
         text = "The adapter hardly changes what the model says. Train longer, or with a higher learning rate."
         return banner("bad", "The adapter is not alive", text, badge="Health")
     stops = f"{100 * health['stop_rate']:.0f}% of the checked answers end by themselves."

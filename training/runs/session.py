@@ -229,6 +229,7 @@ def _health(run: RunFolder, trainer: Any, material: Material, *, quick: bool, **
         max_new_tokens=material.longest_answer,
         losses=(_mean(losses[-5:]), taken[-1] if taken else None),
         quick=quick,
+        base=_base_of(material.recipe) if material.recipe.method == "full" and not quick else None,
         objective=material.recipe.objective,
         max_length=material.recipe.max_length,
         on_progress=lambda phase: run.log("phase", phase=f"checking the adapter: {phase}"),
@@ -237,6 +238,13 @@ def _health(run: RunFolder, trainer: Any, material: Material, *, quick: bool, **
     told = dict(report.to_dict())
     run.log("health", **told)
     return told
+
+
+def _base_of(recipe: Recipe) -> Any:
+    """The model as it was before all of its weights were trained; adapters are switched off instead."""
+    from training.models.loading import load_model
+
+    return load_model(recipe.model).model
 
 
 def _training_losses(trainer: Any) -> list[float]:

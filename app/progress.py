@@ -123,11 +123,12 @@ class TerminalProgress:
         elif kind == "arm":
             self._arm(arm, event)
         elif kind == "step":
-            note = f"step {event['step']} of {event['steps']}, loss {event['loss']:.2f}, {_seconds(event['eta'])} left"
+            loss = "no number" if event["loss"] is None else f"{event['loss']:.2f}"
+            note = f"step {event['step']} of {event['steps']}, loss {loss}, {_seconds(event['eta'])} left"
             self._note(arm or "training", note, done=event["step"], total=event["steps"])
-        elif kind == "evaluation":
+        elif kind == "evaluation" and event["validation_loss"] is not None:
             self._note(arm or "training", f"validation loss {event['validation_loss']:.3f}")
-        elif kind == "health":
+        elif kind == "health" and event["stop_rate"] is not None:
             self._note(arm or "training", f"{event['stop_rate']:.0%} of held-out answers end by themselves")
 
     def _arm(self, arm: str, event: dict[str, Any]) -> None:

@@ -244,10 +244,13 @@ def print_run(result: Mapping[str, Any]) -> None:
 
 
 def _phase_lines(result: Mapping[str, Any]) -> list[str]:
-    told = [
-        f"{escape(each['name'])} {'...' if each['seconds'] is None else duration(each['seconds'])}"
-        for each in result["phases"]
-    ]
+    """The phases in a line, those that are parts of one (named after a colon) taken together."""
+    spent: dict[str, float | None] = {}
+    for each in result["phases"]:
+        name = each["name"].partition(":")[0]
+        before = spent.get(name, 0.0)
+        spent[name] = None if each["seconds"] is None or before is None else before + each["seconds"]
+    told = [f"{escape(name)} {'...' if seconds is None else duration(seconds)}" for name, seconds in spent.items()]
     return [f"[dim]phases:[/] {', '.join(told)}"] if told else []
 
 

@@ -219,7 +219,11 @@ def print_training(result: dict[str, Any]) -> None:
     output.print(f"{result['state'].capitalize()}: {result['steps']} steps in {result['seconds']:.0f} s")
     if result["validation_loss"] is not None and result["loss"] is not None:
         output.print(f"loss {result['loss']:.3f}, validation loss {result['validation_loss']:.3f}")
-    output.print(f"adapter {alive}; {health['stop_rate']:.0%} of held-out answers end by themselves")
+    rate = health["stop_rate"]
+    ends = (
+        "whether answers end was not looked at" if rate is None else f"{rate:.0%} of held-out answers end by themselves"
+    )
+    output.print(f"adapter {alive}; {ends}")
     for finding in health.get("card", ()):
         if finding["light"] in ("amber", "red"):
             style = "yellow" if finding["light"] == "amber" else "red"

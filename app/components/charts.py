@@ -72,13 +72,15 @@ def loss_chart(events: Sequence[Mapping[str, Any]], *, name: str = "", logarithm
     _add_line(figure, means, f"training loss, smoothed (EMA {_SMOOTHING})", color=_ACCENT, width=2.4)
     if checks:
         _add_line(figure, checks, "validation loss", color=_VALIDATION, width=2, markers=True)
-    chosen = last(events, "chosen")
+    chosen, told = last(events, "chosen"), last(events, "step") or {}
+    end = max(told.get("steps") or 0, points[-1][0])
     if chosen is not None:
         note = {"text": f"kept: step {chosen['step']}", "font": {"size": 11.5, "color": _TEXT}, "yanchor": "bottom"}
-        figure.add_vline(x=chosen["step"], line={"color": _TEXT, "dash": "dot", "width": 1.4}, annotation=note)
+        side = "top left" if chosen["step"] > end / 2 else "top right"
+        line = {"color": _TEXT, "dash": "dot", "width": 1.4}
+        figure.add_vline(x=chosen["step"], line=line, annotation=note, annotation_position=side)
     _dress_losses(figure, name=name, logarithmic=logarithmic, x="step")
-    told = last(events, "step") or {}
-    figure.update_xaxes(range=[0, max(told.get("steps") or 0, points[-1][0])])
+    figure.update_xaxes(range=[0, end])
     return figure
 
 
@@ -151,7 +153,7 @@ def _dress_losses(figure: Any, *, name: str, logarithmic: bool, x: str) -> None:
         yaxis_type="log" if logarithmic else "linear",
         hovermode="x unified",
         hoverlabel={"bgcolor": "rgba(22,30,48,.92)", "font": {"color": "#e8edf5"}, "bordercolor": "rgba(0,0,0,0)"},
-        uirevision=name,
+        uirevision=f"{name} {logarithmic}",
     )
     _dress(figure, height=350)
     # Above the plot, however many lines it takes: placed relative to the plot, it lies over it where that is narrow.

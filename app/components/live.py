@@ -54,7 +54,8 @@ def arm_states(events: Iterable[Mapping[str, Any]], arms: Sequence[str]) -> list
         if event["event"] == "arm":
             state = _after_arm_event(state, event)
         elif event["event"] == "step":
-            detail = f"step {event['step']} of {event['steps']}, loss {event['loss']:.2f}"
+            loss = "no number" if event["loss"] is None else f"{event['loss']:.2f}"
+            detail = f"step {event['step']} of {event['steps']}, loss {loss}"
             detail += f", {duration(event['eta'])} left" if event.get("eta") is not None else ""
             state = replace(state, share=event["step"] / max(1, event["steps"]), detail=detail)
         elif event["event"] == "phase":

@@ -14,7 +14,8 @@ from app.components.run_sparks import size
 
 UNKNOWN_TIME = "not known before the dry run"
 _SHADES = 8
-_A_FEW = 10  # seconds below which an estimate of the time is no more than that
+# Seconds below which an estimate of the time is no more than that, and from which on it is one of minutes.
+_A_FEW, _MINUTES = 10, 90
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,10 @@ def facts(outlook: Outlook) -> Markup:
 def _time(seconds: float | None) -> str:
     if seconds is None:
         return UNKNOWN_TIME
-    return f"about {duration(seconds)}" if seconds >= _A_FEW else "a few seconds"
+    if seconds < _A_FEW:
+        return "a few seconds"
+    whole = seconds if seconds < _MINUTES else 60 * round(seconds / 60)  # no estimate is that exact
+    return f"about {duration(whole)}"
 
 
 def _memory(outlook: Outlook) -> Markup:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from app.components.actions import act_button
 from app.components.cards import empty
-from app.components.markup import NOTHING, duration, html, joined
+from app.components.markup import NOTHING, counted, duration, html, joined
 from app.components.runs import state_of_run, when
 from app.run_reading import FIGURES, RunSummary
 
@@ -47,8 +47,7 @@ def runs_table(
             ("Run", False),
             ("State", False),
             ("Model and method", False),
-            ("Rows", True),
-            ("Step", True),
+            ("Step, rows", True),
             ("Loss, validation", True),
             ("Took", True),
         )
@@ -81,8 +80,7 @@ def _row(run: RunSummary, title: str, *, chosen: Sequence[str], shown: str, full
         ("", html("{}<small>{}</small>", opened, when(run.created))),
         ("", state_of_run(run.state)),
         ("", html("{}<small>{}</small>", run.model, _method(run))),
-        ("rows", "-" if run.rows is None else f"{run.rows:,}"),
-        ("step", f"{run.step or 0:,} of {run.steps:,}" if run.steps else "-"),
+        ("step", html("{}<small>{}</small>", _step(run), counted(run.rows, "row") if run.rows else "")),
         ("loss", html("{}<small>{}</small>", _figure(run.loss), _figure(run.validation_loss))),
         ("took", took),
     ]
@@ -91,6 +89,10 @@ def _row(run: RunSummary, title: str, *, chosen: Sequence[str], shown: str, full
         for name, value in cells
     )
     return html('<tr data-run="{}"{}>{}</tr>', run.run, _marked(run.run == shown), shown_cells)
+
+
+def _step(run: RunSummary) -> str:
+    return f"{run.step or 0:,} of {run.steps:,}" if run.steps else "-"
 
 
 def _marked(shown: bool) -> Markup:

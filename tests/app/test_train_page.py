@@ -229,11 +229,18 @@ def test_runs_are_opened_compared_and_laid_along_other_axes(page: TrainPage) -> 
     shown = page.history.act(act("compare", run="20260102-two"), view)
     assert shown[page.view].compared == ("20260101-one", "20260102-two")
     assert "<code>rank</code>" in shown[page.history.differences]
-    assert page.history.turn("passes", shown[page.view])[page.history.chart].visible
-    assert page.history.turn("nonsense", shown[page.view])[page.view].axis == "step"
+    assert page.history.turn("passes", True, shown[page.view])[page.history.chart].visible
+    assert page.history.turn("nonsense", False, shown[page.view])[page.view].axis == "step"
     one = page.history.act(act("compare", run="20260101-one"), shown[page.view])
     assert one[page.view].compared == ("20260102-two",)
     assert page.history.act(act("open", run="../../etc"), View()).keys() == {page.history.table}
+
+
+def test_losses_are_drawn_on_a_logarithmic_axis_where_that_is_wished(page: TrainPage) -> None:
+    run = write_run("20260101-run", "done", steps(4), result=RESULT)
+    shown = page.run.turn(True, View(run=run.path.name))
+    assert shown[page.view].logarithmic and '"type":"log"' in shown[page.run.chart].value["plot"]
+    assert '"type":"log"' not in page.run.turn(False, shown[page.view])[page.run.chart].value["plot"]
 
 
 def test_losses_lie_along_steps_passes_and_minutes(page: TrainPage) -> None:

@@ -21,9 +21,9 @@ from training.models.loading import LoadedModel
 from training.scoring import Scorer
 
 # Nats a token by which a true copy may differ. llama.cpp's table for Llama 3 8B (tools/perplexity/README.md) has 0.0014
-# for q8_0, 0.005 for 6 bits, 0.011 for 5 and 0.03 for 4; small models round worse: 0.003 each for bfloat16 and
-# q8_0 of the embedded one.
-# A copy that is worse than one in 5 bits has lost more than rounding. Both are computed in float32 where it fits.
+# for q8_0, 0.005 for 6 bits, 0.011 for 5 and 0.03 for 4. Small models round worse: of the embedded one, measured here,
+# weights in bfloat16 and in q8_0 take 0.003 each. A copy that is worse than one in 5 bits has lost more than rounding.
+# Both sides are computed in float32 where it fits.
 MOST_DIVERGENCE = 0.02
 # Share of next tokens that must be the adapter's own, unless the task's score says that the others are as good. A 4-bit
 # base and its 16-bit form agree on nine tokens in ten or more; two models that were not meant to be one, on few.

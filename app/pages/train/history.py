@@ -30,6 +30,7 @@ class HistorySection(Section):
         self.table = acting_html(elem_id="runs")
         with gr.Row(visible=False, elem_classes="fr-axes") as self.options:
             self.axis = gr.Radio(_AXES, value="step", label="Across", elem_id="axis", min_width=240)
+            self.scale = gr.Checkbox(label="Logarithmic", elem_id="log-overlay", min_width=120)
         self.chart = gr.Plot(show_label=False, visible=False, elem_classes="fr-plot", elem_id="overlay")
         self.differences = gr.HTML(elem_id="differences")
         self.outputs = [self.table, self.options, self.chart, self.differences]
@@ -38,7 +39,8 @@ class HistorySection(Section):
         """Say what happens when they are used."""
         self.parts = parts
         on_act(self.table, self.act, inputs=[parts.view], **parts.base)
-        on(self.axis.input, self.turn, inputs=[self.axis, parts.view], **parts.base)
+        for option in (self.axis, self.scale):
+            on(option.input, self.turn, inputs=[self.axis, self.scale, parts.view], **parts.base)
 
     def show(self, view: View) -> Updates:
         """The whole tab."""
@@ -73,7 +75,8 @@ class HistorySection(Section):
         runs, titles = self.compared(view), self.parts.titles()
         curves = [(name_of(run, titles), *losses(run, self.parts, view.axis)) for run in runs]
         titled = {value: title for title, value in _AXES}
-        figure = overlay_chart(curves, x=titled[view.axis].lower()) if runs else None
+        options: dict[str, Any] = {"x": titled[view.axis].lower(), "logarithmic": view.logarithmic_overlay}
+        figure = overlay_chart(curves, **options) if runs else None
         return {
             self.options: gr.Row(visible=bool(runs)),
             self.chart: gr.Plot(figure, visible=True) if figure else gr.Plot(visible=False),
@@ -108,9 +111,10 @@ class HistorySection(Section):
             return {self.parts.view: view, **self.show(view)}
         return {}
 
-    def turn(self, axis: str, view: View) -> Updates:
-        """Lay the losses along something else."""
-        view = replace(view, axis=axis if axis in {value for _, value in _AXES} else "step")
+    def turn(self, axis: str, logarithmic: bool, view: View) -> Updates:
+        """Lay the losses along something else, or on another scale."""
+        known = axis if axis in {value for _, value in _AXES} else "step"
+        view = replace(view, axis=known, logarithmic_overlay=bool(logarithmic))
         return {self.parts.view: view, **self.comparison(view)}
 
 

@@ -36,6 +36,7 @@ class View:
     compared: tuple[str, ...] = ()
     axis: str = "step"
     logarithmic: bool = False
+    logarithmic_overlay: bool = False
     everything: bool = False
 
 

@@ -20,6 +20,7 @@ from app.components.run_samples import SAMPLES_SCRIPT, samples_view
 from app.components.run_series import Event, last, notes, phases, samples
 from app.components.run_sparks import SPARK_SCRIPT, sparks
 from app.components.runs import dry_run_view, notes_view, phases_list, run_error, run_head, run_title, what_to_say
+from app.components.wiring import on
 from app.jobs import Job
 from app.pages.train.section import PageParts, Section, Updates, View, changed
 from app.run_reading import RunSummary, has_artefact, known_runs, recipe_of, result_of, status_of, summary_of
@@ -46,19 +47,23 @@ class RunSection(Section):
         self.health = gr.HTML(elem_id="health")
         self.phases = gr.HTML(elem_id="phases")
         self.chart = gr.Plot(show_label=False, visible=False, elem_classes="fr-plot", elem_id="losses")
+        self.scale = gr.Checkbox(
+            label="Logarithmic", visible=False, container=False, elem_id="log-losses", elem_classes="fr-scale"
+        )
         self.sparks = gr.HTML(js_on_load=SPARK_SCRIPT, elem_id="sparks")
         self.samples = gr.HTML(js_on_load=SAMPLES_SCRIPT, elem_id="samples")
         self.facts = gr.HTML(elem_id="dry-run")
         self.next = gr.HTML()
         self.texts = [self.title, self.controls, self.asking, self.head, self.error, self.health, self.phases]
         self.texts += [self.sparks, self.samples, self.notes, self.facts, self.next]
-        self.outputs = [*self.texts, self.chart]
+        self.outputs = [*self.texts, self.chart, self.scale]
 
     def wire(self, parts: PageParts) -> None:
         """Say what happens when they are used."""
         self.parts = parts
         for part in (self.controls, self.asking):
             on_act(part, self.act, inputs=[parts.view], **parts.base)
+        on(self.scale.input, self.turn, inputs=[self.scale, parts.view], **parts.base)
 
     def show(self, view: View) -> Updates:
         """The whole run."""
@@ -85,7 +90,13 @@ class RunSection(Section):
 
         run = self.parts.run(view)
         figure = loss_chart(self.parts.logs.of(run), name=view.run, logarithmic=view.logarithmic) if run else None
-        return {self.chart: gr.Plot(figure, visible=True) if figure else gr.Plot(visible=False)}
+        chart = gr.Plot(figure, visible=True) if figure else gr.Plot(visible=False)
+        return {self.chart: chart, self.scale: gr.Checkbox(visible=figure is not None)}
+
+    def turn(self, logarithmic: bool, view: View) -> Updates:
+        """Draw the losses on a logarithmic axis, or on a plain one."""
+        view = replace(view, logarithmic=bool(logarithmic))
+        return {self.parts.view: view, **self.chart_of(view)}
 
     def texts_of(self, view: View) -> Updates:
         """All but the chart."""

@@ -23,7 +23,8 @@ from advisor.report.markdown import to_markdown
 from advisor.request import NO_DOCUMENTS, ComparisonRequest, require_model
 from advisor.results import items, judge, to_result
 from advisor.retrieval import load_documents
-from advisor.task import Task, load_rows, make_task
+from advisor.task import Task, make_task
+from dataset_tools.dataset import load_examples
 from dataset_tools.errors import FittingRoomError, RunError, UsageError
 from dataset_tools.example import Example
 from dataset_tools.writing import write_jsonl, write_text_atomically
@@ -261,7 +262,7 @@ class _Comparison:
 
     def _load(self, path: Path) -> tuple[Example, ...]:
         """The usable rows of a file; those that are not are said to be left out."""
-        dataset = load_rows(path, self.request.columns)
+        dataset = load_examples(path, columns=self.request.columns)
         unusable = dataset.report.rows - len(dataset.examples)
         if unusable:
             self.left_out.append(

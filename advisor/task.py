@@ -7,50 +7,19 @@ setting comes from `pool`, `validation` and `clean_passages`; `test` goes to the
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 from advisor.metrics import Metric, metric_for, metric_named
-from dataset_tools.dataset import Dataset, load_examples
-from dataset_tools.errors import DataError, LeakError, UsageError
+from dataset_tools.errors import DataError, LeakError
 from dataset_tools.example import Example
-from dataset_tools.lint import examine
 from dataset_tools.similarity import NearDuplicates, common_affixes, normalise, strip_affixes
 from dataset_tools.splitting import split
 from dataset_tools.task_type import detect_task_type
 
 # A shorter question may stand in a document by chance.
 _QUOTED = 20
-
-
-def load_rows(path: Path, columns: Mapping[str, str] | None = None) -> Dataset:
-    """A file's usable rows, as `load_examples` gives them, read by the columns that the user named, if any.
-
-    Raises:
-        UsageError: a column that was named is not in this file, or the columns make no format.
-        DataError: no row can be used.
-    """
-    if not columns:
-        return load_examples(path)
-    try:
-        report, read = examine(path, checks=("structure",), columns=dict(columns))
-    except UsageError as error:
-        where = error.where or str(path)  # two files are read by the same columns
-        raise UsageError(
-            error.what, where=where, found=error.found, expected=error.expected, next_step=error.next_step
-        ) from error
-    examples = tuple(example for example in read if example.desirable is not False)
-    if not examples:
-        raise DataError(
-            "the file has no usable row",
-            where=str(path),
-            found=report.findings[0].message if report.findings else "no rows",
-            expected=" and ".join(f"a {meaning} in the column {name!r}" for meaning, name in columns.items()),
-            next_step=f"fitting-room lint {path}, with the same --column",
-        )
-    return Dataset(path, report.format, examples, report)
 
 
 class LeakGuard:

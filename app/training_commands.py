@@ -11,13 +11,11 @@ import yaml
 
 from advisor.distillation import distill
 from advisor.request import check_choices, require_model
-from advisor.task import load_rows
 from advisor.training_worker import WORKER, scorer_for
 from app.commands import PREPARING_LINE, console, escape, input_file, is_unprepared, output
 from app.progress import TerminalProgress, working
-from dataset_tools import Example, UsageError, write_jsonl
+from dataset_tools import Example, UsageError, load_examples, write_jsonl
 from dataset_tools.formats import format_named
-from dataset_tools.lint import examine
 from training.mixing import mix, shares
 from training.models.loading import default_model, load_model
 from training.planning import Plan, plan_training
@@ -145,10 +143,7 @@ def _mixed(path: Path, wishes: TrainingWishes, *, objective: str) -> Sequence[Ex
 
 
 def _rows(path: Path, columns: dict[str, str] | None, *, objective: str) -> Sequence[Example]:
-    if objective != "kto":
-        return load_rows(path, columns).examples
-    _, examples = examine(path, checks=("structure",), columns=columns)  # with the answers that got a thumb down
-    return tuple(examples)
+    return load_examples(path, columns=columns, thumbs_down=objective == "kto").examples
 
 
 def _require_free(folder: Path | None) -> None:
@@ -183,7 +178,7 @@ def distill_file(
     if out.exists():
         raise UsageError("This file is there already.", where=str(out), next_step="Choose another name with --out.")
     require_model(teacher)
-    examples = load_rows(input_file(file), columns).examples
+    examples = load_examples(input_file(file), columns=columns).examples
     if not 0 <= demonstrations < len(examples):
         raise UsageError(
             "So many demonstrations cannot be shown.", found=str(demonstrations), expected="fewer than rows"

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import random
-from pathlib import Path
 
 import pytest
 
-from advisor.task import LeakGuard, Task, load_rows, make_task
-from dataset_tools.dataset import load_examples
+from advisor.task import LeakGuard, Task, make_task
 from dataset_tools.errors import DataError, LeakError, UsageError
 from dataset_tools.example import Example
 
@@ -105,27 +102,3 @@ def test_kind_and_metric_are_detected_and_can_be_overridden() -> None:
 def test_the_split_and_the_draw_depend_on_the_seed_alone() -> None:
     assert make_task(rows(60), seed=3).test == make_task(rows(60), seed=3).test
     assert make_task(rows(60), seed=3).test != make_task(rows(60), seed=4).test
-
-
-def test_rows_in_named_columns_are_the_same_as_under_the_usual_names(tmp_path: Path) -> None:
-    usual, named = tmp_path / "usual.jsonl", tmp_path / "named.jsonl"
-    pairs = [(f"What is {number}?", f"It is {number}.") for number in range(5)] + [(None, "x"), ("y", 3)]
-    usual.write_text("".join(json.dumps({"prompt": one, "completion": two}) + "\n" for one, two in pairs))
-    named.write_text("".join(json.dumps({"shelf": two, "memo": one, "note": "n"}) + "\n" for one, two in pairs))
-    read = load_rows(named, {"prompt": "memo", "completion": "shelf"})
-    expected = load_examples(usual)
-    assert [(row.prompt, row.completion, row.record) for row in read.examples] == [
-        (row.prompt, row.completion, row.record) for row in expected.examples
-    ]
-    assert (read.report.rows, read.report.usable) == (expected.report.rows, expected.report.usable) == (7, 5)
-    assert load_rows(usual) == expected and load_rows(usual, {}) == expected
-
-
-def test_a_column_that_is_not_there_is_named_with_its_file(tmp_path: Path) -> None:
-    file = tmp_path / "rows.jsonl"
-    file.write_text('{"memo": "a", "shelf": "b"}\n')
-    with pytest.raises(UsageError, match=r"(?s)no such column.*rows\.jsonl.*'memos'.*'memo', 'shelf'"):
-        load_rows(file, {"prompt": "memos", "completion": "shelf"})
-    with pytest.raises(DataError, match=r"(?s)no usable row.*a prompt in the column 'memo'"):
-        file.write_text('{"memo": 1, "shelf": "b"}\n' * 3)
-        load_rows(file, {"prompt": "memo", "completion": "shelf"})

@@ -6,9 +6,8 @@ import gc
 from pathlib import Path
 from typing import Any
 
-from dataset_tools.errors import ModelError
 from training.export.source import Source
-from training.models.loading import LoadedModel, first_line, load_config, load_model, load_tuned, machine
+from training.models.loading import LoadedModel, load_config, load_model, load_tuned, machine, with_adapter
 from training.models.machine_memory import machine_memory
 from training.models.shape import shape_of
 
@@ -34,7 +33,7 @@ def load_on_16_bit(source: Source, *, tokenizer: Any = None) -> LoadedModel:
     if source.is_full:
         return load_exactly(source.artefact, tokenizer=tokenizer)
     base = load_model(source.base.name, dtype=exact_dtype(source.base.name), tokenizer=tokenizer)
-    return _with_adapter(base, source.artefact)
+    return with_adapter(base, source.artefact)
 
 
 def load_exactly(folder: Path, *, tokenizer: Any = None) -> LoadedModel:
@@ -99,20 +98,3 @@ def release() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-
-
-def _with_adapter(base: LoadedModel, adapter: Path) -> LoadedModel:
-    from peft import PeftModel
-    from safetensors import SafetensorError
-
-    try:
-        model = PeftModel.from_pretrained(base.model, str(adapter), is_trainable=False)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise ModelError(
-            "The adapter does not fit this base model.",
-            where=str(adapter),
-            found=first_line(error),
-            expected=f"an adapter trained on {base.name!r}",
-            next_step="Choose the base that the adapter's recipe.yaml names.",
-        ) from error
-    return LoadedModel(model.eval(), base.tokenizer, base.name)

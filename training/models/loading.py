@@ -235,9 +235,6 @@ def load_tuned(name: str, adapter: Path, *, dtype: str | None = None, tokenizer:
     Raises:
         ModelError: the folder is no adapter in safetensors, or belongs to another base.
     """
-    from peft import PeftModel
-    from safetensors import SafetensorError
-
     if is_whole_model(adapter):
         whole = load_model(str(adapter), dtype=dtype, tokenizer=tokenizer)
         return LoadedModel(whole.model, whole.tokenizer, name)
@@ -246,6 +243,19 @@ def load_tuned(name: str, adapter: Path, *, dtype: str | None = None, tokenizer:
     base = load_model(name, dtype=dtype, four_bit=four_bit, tokenizer=tokenizer)
     if four_bit:
         base.model.dequantize()
+    return with_adapter(base, adapter)
+
+
+def with_adapter(base: LoadedModel, adapter: Path) -> LoadedModel:
+    """A loaded base with an adapter on top, ready to answer.
+
+    Raises:
+        ModelError: the folder is no adapter in safetensors, or belongs to another base.
+    """
+    from peft import PeftModel
+    from safetensors import SafetensorError
+
+    check_adapter(adapter)
     try:
         model = PeftModel.from_pretrained(base.model, str(adapter), is_trainable=False)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
@@ -253,10 +263,10 @@ def load_tuned(name: str, adapter: Path, *, dtype: str | None = None, tokenizer:
             "The adapter does not fit this base model.",
             where=str(adapter),
             found=first_line(error),
-            expected=f"an adapter trained on {name!r}",
+            expected=f"an adapter trained on {base.name!r}",
             next_step="Choose the base that the adapter's recipe.yaml names.",
         ) from error
-    return LoadedModel(model.eval(), base.tokenizer, name)
+    return LoadedModel(model.eval(), base.tokenizer, base.name)
 
 
 def is_whole_model(folder: Path) -> bool:

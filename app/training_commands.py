@@ -18,7 +18,7 @@ from dataset_tools import Example, UsageError, load_examples, write_jsonl
 from dataset_tools.formats import format_named
 from training.mixing import mix, shares
 from training.models.loading import default_model, load_model
-from training.planning import Plan, plan_training
+from training.planning import Plan, plan_training, replan
 from training.recipe import Recipe, to_dict
 from training.runs.supervisor import start_training, watch
 
@@ -76,7 +76,8 @@ def train_file(file: Path, wishes: TrainingWishes, *, out: Path | None = None) -
         console.print(f"Note: {warning}", highlight=False)
     if not plan.readiness.ready:
         raise UsageError("This training cannot start.", found=" ".join(plan.readiness.reasons))
-    run = start_training(plan.recipe, plan.train, validation=plan.validation, folder=out, worker=WORKER)
+    facts: dict[str, Any] = {"estimate": plan.estimate.promised, "title": file.stem}
+    run = start_training(plan.recipe, plan.train, validation=plan.validation, folder=out, worker=WORKER, **facts)
     with TerminalProgress(console) as progress:
         return watch(run, progress)
 
@@ -90,9 +91,7 @@ def _plan(
         recipe = replace(given, model=model, max_seconds=seconds) if seconds else replace(given, model=model)
         return plan_training(examples, **options, recipe=recipe)
     plan = plan_training(examples, **options, method=given.method, objective=given.objective)
-    if not wishes.knobs:
-        return plan
-    return plan_training(examples, **options, recipe=with_knobs(plan.recipe, wishes.knobs))
+    return replan(plan, with_knobs(plan.recipe, wishes.knobs)) if wishes.knobs else plan
 
 
 def with_knobs(recipe: Recipe, knobs: Sequence[str]) -> Recipe:

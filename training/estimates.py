@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dataset_tools.errors import FittingRoomError
 from dataset_tools.writing import write_text_atomically
@@ -56,6 +57,11 @@ class Estimate:
     seconds: float | None
     disk: int
     basis: str
+
+    @property
+    def promised(self) -> dict[str, Any]:
+        """The figures that a run is held against, for its run.json."""
+        return {"memory": self.memory, "seconds": self.seconds, "disk": self.disk}
 
     @property
     def time_sentence(self) -> str:

@@ -31,16 +31,39 @@ _AFTERWARDS = 0.9
 
 
 @dataclass(frozen=True)
+class Basis:
+    """What is measured once of rows and model, however they are trained on.
+
+    ``lengths`` are the rows' tokens before any is cut, ``answer_share`` is the part of them that is learnt.
+    """
+
+    lengths: tuple[int, ...]
+    answer_share: float
+    shape: ModelShape
+
+
+@dataclass(frozen=True)
 class Plan:
-    """What a training run would do and take. ``tokens`` is one pass over the training rows."""
+    """What a training run would do and take."""
 
     recipe: Recipe
     train: tuple[Example, ...]
     validation: tuple[Example, ...]
-    tokens: int
+    basis: Basis
+    facts: RowFacts
     sentence: str
     estimate: Estimate
     readiness: Readiness
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of one pass over the training rows."""
+        return sum(min(length, self.recipe.max_length) for length in self.basis.lengths)
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest row that is trained on."""
+        return max((min(length, self.recipe.max_length) for length in self.basis.lengths), default=0)
 
 
 def plan_training(
@@ -108,10 +131,7 @@ def plan_rows(
     """
     model, objective = (recipe.model, recipe.objective) if recipe else (model, objective)
     tokenizer, shape = tokenizer or load_tokenizer(model), shape_of(load_config(model))
-    busy = locks.is_taken(home() / "accelerator.lock")
-    machine = machine or machine_memory()
-    if busy:
-        machine = replace(machine, free=max(machine.free, int(_AFTERWARDS * machine.total)))
+    busy, machine = _machine(machine)
     uncut = Recipe(model, objective=objective, max_length=_UNCUT)
     rows = training_rows(train, tokenizer, uncut)
     if recipe is None:
@@ -128,19 +148,50 @@ def plan_rows(
             seed=seed,
         )
         recipe = within_memory(recipe, shape, lengths=rows.lengths, machine=machine)
-    facts = _facts(rows, recipe, train, held_out=len(validation), tokenizer=tokenizer)
-    taken = _estimate(recipe, rows, shape=shape, machine=machine)
-    judged = readiness(
-        recipe,
-        facts,
-        estimate=taken,
-        shape=shape,
-        machine=machine,
-        disk_free=shutil.disk_usage(home()).free,
-        busy=busy,
-    )
-    tokens = sum(min(length, recipe.max_length) for length in rows.lengths)
-    return Plan(recipe, tuple(train), tuple(validation), tokens, describe(recipe, len(train)), taken, judged)
+    basis = Basis(rows.lengths, _answer_share(rows), shape)
+    if any(length > recipe.max_length for length in rows.lengths):
+        rows = training_rows(train, tokenizer, recipe)
+    facts = _facts(rows, len(train), basis, held_out=len(validation))
+    return _plan(recipe, tuple(train), tuple(validation), basis=basis, facts=facts, machine=machine, busy=busy)
+
+
+def replan(plan: Plan, recipe: Recipe, *, facts: RowFacts | None = None, machine: MachineMemory | None = None) -> Plan:
+    """The plan with another recipe for the same rows; what was measured of them is not measured again.
+
+    Args:
+        plan: The plan.
+        recipe: How to train instead.
+        facts: What this recipe gets of the rows (`row_facts`), where that is known already.
+        machine: What it will run on; this machine by default.
+    """
+    if (recipe.model, recipe.objective) != (plan.recipe.model, plan.recipe.objective):
+        return plan_rows(plan.train, plan.validation, model=recipe.model, recipe=recipe, machine=machine)
+    busy, machine = _machine(machine)
+    facts = facts or row_facts(plan, recipe.max_length)
+    return _plan(recipe, plan.train, plan.validation, basis=plan.basis, facts=facts, machine=machine, busy=busy)
+
+
+def _plan(
+    recipe: Recipe,
+    train: tuple[Example, ...],
+    validation: tuple[Example, ...],
+    *,
+    basis: Basis,
+    facts: RowFacts,
+    machine: MachineMemory,
+    busy: bool,
+) -> Plan:
+    taken = _estimate(recipe, basis, machine=machine)
+    free = shutil.disk_usage(home()).free
+    shape = basis.shape
+    judged = readiness(recipe, facts, estimate=taken, shape=shape, machine=machine, disk_free=free, busy=busy)
+    return Plan(recipe, train, validation, basis, facts, describe(recipe, len(train)), taken, judged)
+
+
+def _machine(machine: MachineMemory | None) -> tuple[bool, MachineMemory]:
+    """Whether another run is at work, and the machine as it will be once that has ended."""
+    machine, busy = machine or machine_memory(), locks.is_taken(home() / "accelerator.lock")
+    return busy, replace(machine, free=max(machine.free, int(_AFTERWARDS * machine.total))) if busy else machine
 
 
 def within_memory(recipe: Recipe, shape: ModelShape, *, lengths: Sequence[int], machine: MachineMemory) -> Recipe:
@@ -156,25 +207,39 @@ def within_memory(recipe: Recipe, shape: ModelShape, *, lengths: Sequence[int], 
     return recipe
 
 
-def _estimate(recipe: Recipe, rows: TrainingRows, *, shape: ModelShape, machine: MachineMemory) -> Estimate:
-    share = 0.5
-    if "labels" in rows.columns and rows.lengths:
-        trained = sum(sum(label >= 0 for label in labels) for labels in rows.columns["labels"])
-        share = trained / sum(rows.lengths)
+def row_facts(plan: Plan, max_length: int) -> RowFacts:
+    """What is left of a plan's rows once they are cut to so many tokens.
+
+    Raises:
+        ModelError: the model's tokenizer cannot be had.
+    """
+    longest = max(plan.basis.lengths, default=0)
+    if min(max_length, longest) == plan.longest:
+        return plan.facts
+    recipe = replace(plan.recipe, max_length=max_length)
+    rows = training_rows(plan.train, load_tokenizer(recipe.model), recipe)
+    return _facts(rows, len(plan.train), plan.basis, held_out=len(plan.validation))
+
+
+def _facts(rows: TrainingRows, total: int, basis: Basis, *, held_out: int) -> RowFacts:
+    thumbs = rows.columns.get("label", ())
+    return RowFacts(total, total - rows.left_out, basis.lengths, held_out, (sum(thumbs), len(thumbs) - sum(thumbs)))
+
+
+def _answer_share(rows: TrainingRows) -> float:
+    """The part of the rows' tokens that is learnt; half of them where the objective draws or compares answers."""
+    if "labels" not in rows.columns or not rows.lengths:
+        return 0.5
+    return sum(sum(label >= 0 for label in labels) for labels in rows.columns["labels"]) / sum(rows.lengths)
+
+
+def _estimate(recipe: Recipe, basis: Basis, *, machine: MachineMemory) -> Estimate:
+    share = basis.answer_share if recipe.completion_only else 1.0
+    options: dict[str, Any] = {"shape": basis.shape, "machine": machine, "answer_share": share}
     try:
-        return estimate(recipe, rows.lengths, shape=shape, machine=machine, answer_share=share)
+        return estimate(recipe, basis.lengths, **options)
     except UsageError:  # a precision that this machine has not got, which `readiness` says
-        return estimate(replace(recipe, precision="auto"), rows.lengths, shape=shape, machine=machine)
-
-
-def _facts(rows: TrainingRows, recipe: Recipe, train: Sequence[Example], *, held_out: int, tokenizer: Any) -> RowFacts:
-    """What is left of the rows once they are cut to the recipe's length."""
-    lengths = rows.lengths
-    if any(length > recipe.max_length for length in lengths):
-        rows = training_rows(train, tokenizer, recipe)
-    wanted = sum(rows.columns.get("label", ()))
-    thumbs = (wanted, len(rows) - wanted) if recipe.objective == "kto" else (0, 0)
-    return RowFacts(len(train), len(train) - rows.left_out, lengths, held_out, thumbs)
+        return estimate(replace(recipe, precision="auto"), basis.lengths, **options)
 
 
 def _longest_answer(examples: Sequence[Example], tokenizer: Any) -> int:

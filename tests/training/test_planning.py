@@ -15,7 +15,7 @@ from training.models.catalogue import CATALOGUE
 from training.models.loading import Machine
 from training.models.machine_memory import MachineMemory
 from training.models.memory import memory_needed
-from training.planning import plan_rows, plan_training, within_memory
+from training.planning import plan_rows, plan_training, replan, row_facts, within_memory
 from training.readiness import Readiness, RowFacts, readiness, what_would_fit
 from training.recipe import Recipe
 from training.runs import locks
@@ -201,6 +201,41 @@ def test_a_given_recipe_is_kept_as_it_is(tiny_model: Path) -> None:
     assert plan.recipe == recipe
     assert any("lose their end" in warning for warning in plan.readiness.warnings)
     assert plan.tokens <= 12 * 60
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"rank": 4}, {"max_length": 12}, {"max_length": 10**6}, {"method": "ia3"}, {"objective": "grpo"}],
+    ids=str,
+)
+def test_a_plan_with_another_recipe_is_the_one_that_planning_anew_gives(
+    tiny_model: Path, changes: dict[str, Any]
+) -> None:
+    long = [Example.of("what is the colour of the river " * 9, "red")] * 5
+    plan = plan_rows([*rows_of(60), *long], rows_of(9), model=str(tiny_model), machine=CPU)
+    recipe = replace(plan.recipe, **changes)
+    anew = plan_rows(plan.train, plan.validation, model="ignored", recipe=recipe, machine=CPU)
+    assert replan(plan, recipe, machine=CPU) == anew
+    assert (anew.facts.usable < plan.facts.usable) == (recipe.max_length == 12)
+
+
+def test_rows_are_not_read_again_for_a_recipe_that_cuts_none_of_them(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_rows(rows_of(60), [], model=str(tiny_model), machine=CPU)
+    monkeypatch.setattr("training.planning.load_tokenizer", None)
+    for length in (plan.longest, plan.recipe.max_length, 10**6):
+        assert row_facts(plan, length) is plan.facts
+    with pytest.raises(TypeError):
+        row_facts(plan, plan.longest - 1)
+
+
+def test_where_prompts_are_learnt_too_the_output_head_is_reckoned_for_all_tokens(tiny_model: Path) -> None:
+    plan = plan_rows(rows_of(60), [], model=str(tiny_model), machine=CPU)
+    every = replan(plan, replace(plan.recipe, completion_only=False), machine=CPU).estimate
+    assert plan.basis.answer_share < 1
+    assert every.seconds is not None and plan.estimate.seconds is not None
+    assert every.seconds > plan.estimate.seconds
 
 
 def test_method_and_objective_can_be_asked_for(tiny_model: Path) -> None:

@@ -3,39 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 from app.components.run_form import label_of
 from app.components.run_ready import Outlook
 from app.pages.data import dataset_at
-from app.pages.train.drafting import Choice, Draft, objectives_for
+from app.pages.train.drafting import Choice, objectives_for
 from dataset_tools.errors import FittingRoomError
-from training.estimates import estimate
-from training.home import home
-from training.methods.rows import TrainingRows, training_rows
 from training.models.catalogue import CATALOGUE, Entry, entry_for, fits
-from training.models.loading import load_tokenizer
 from training.models.machine_memory import machine_memory
-from training.models.shape import ModelShape
-from training.planning import Plan, plan_training
-from training.readiness import RowFacts, readiness
-from training.recipe import METHODS, Recipe, describe
-from training.runs import locks
-
-_UNCUT = 2**31  # more tokens than any row has
-
-
-@dataclass(frozen=True)
-class Measured:
-    """The rows of a plan in tokens before any is cut, and the share of them that is trained on."""
-
-    lengths: tuple[int, ...]
-    share: float
-    shape: ModelShape
+from training.planning import Plan, plan_training, replan, row_facts
+from training.readiness import RowFacts
+from training.recipe import METHODS, Recipe
 
 
 @lru_cache(maxsize=8)
@@ -58,45 +40,24 @@ def first_objective(data: Path) -> str:
 
 
 @lru_cache(maxsize=8)
-def measured(data: Path, choice: Choice) -> Measured:
-    """The lengths of the rows that a project's plan trains on."""
-    plan = plan_for(data, choice)
-    rows = _rows(data, choice, Recipe(plan.recipe.model, objective=plan.recipe.objective, max_length=_UNCUT))
-    trained = sum(sum(label >= 0 for label in labels) for labels in rows.columns.get("labels", ()))
-    share = trained / sum(rows.lengths) if trained else 0.5
-    return Measured(tuple(rows.lengths), share, entry_for(choice.model).shape)
+def _facts(data: Path, choice: Choice, longest: int) -> RowFacts:
+    """What is left of a project's rows where they are cut to so many tokens."""
+    return row_facts(plan_for(data, choice), longest)
 
 
-@lru_cache(maxsize=8)
-def _cut(data: Path, choice: Choice, longest: int, objective: str) -> tuple[int, int, int]:
-    """Rows that are left, and thumbs up and down, where rows are cut to so many tokens."""
-    rows = _rows(data, choice, Recipe(choice.model, objective=objective, max_length=longest))
-    up = sum(rows.columns.get("label", ()))
-    return len(plan_for(data, choice).train) - rows.left_out, up, len(rows) - up
+def drafted_plan(data: Path, choice: Choice, recipe: Recipe) -> Plan:
+    """The plan for a project's rows with a recipe that was changed; the rows are measured once."""
+    return replan(plan_for(data, choice), recipe, facts=_facts(data, choice, recipe.max_length))
 
 
-def _rows(data: Path, choice: Choice, recipe: Recipe) -> TrainingRows:
-    return training_rows(plan_for(data, choice).train, load_tokenizer(choice.model), recipe)
-
-
-def outlook_of(data: Path, choice: Choice, drafted: Draft) -> Outlook:
-    """What a run with this draft would do and take; what cannot be is among the reasons."""
-    plan = plan_for(data, choice)
-    recipe = drafted.recipe
-    rows, machine, busy = measured(data, choice), machine_memory(), locks.is_taken(home() / "accelerator.lock")
-    taken = estimate(recipe, rows.lengths, shape=rows.shape, machine=machine, answer_share=rows.share)
-    usable, *thumbs = _cut(data, choice, min(recipe.max_length, max(rows.lengths, default=1)), recipe.objective)
-    facts = RowFacts(
-        len(plan.train), usable, rows.lengths, len(plan.validation), (thumbs[0], thumbs[1]) if any(thumbs) else (0, 0)
-    )
-    free = shutil.disk_usage(home()).free
-    judged = readiness(recipe, facts, estimate=taken, shape=rows.shape, machine=machine, disk_free=free, busy=busy)
-    wrong = tuple(f"{label_of(name)}: {why}" for name, why in drafted.wrong.items())
+def outlook_of(plan: Plan, wrong: Mapping[str, str]) -> Outlook:
+    """What a run with this plan would do and take; what cannot be, of the plan or of a knob, is among the reasons."""
+    taken = plan.estimate
     return Outlook(
-        sentence=describe(recipe, len(plan.train)),
+        sentence=plan.sentence,
         rows=len(plan.train),
         held_out=len(plan.validation),
-        longest=max((min(length, recipe.max_length) for length in rows.lengths), default=0),
+        longest=plan.longest,
         steps=taken.steps,
         tokens=taken.tokens,
         memory=taken.memory,
@@ -105,8 +66,8 @@ def outlook_of(data: Path, choice: Choice, drafted: Draft) -> Outlook:
         seconds=taken.seconds,
         basis=taken.basis,
         disk=taken.disk,
-        reasons=wrong or judged.reasons,
-        warnings=judged.warnings,
+        reasons=tuple(f"{label_of(name)}: {why}" for name, why in wrong.items()) or plan.readiness.reasons,
+        warnings=plan.readiness.warnings,
     )
 
 

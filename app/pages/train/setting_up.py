@@ -24,7 +24,7 @@ from app.components.working import while_working
 from app.pages.train.drafting import Choice, Draft, draft, lacking_methods, read_recipe
 from app.pages.train.outlook import (
     about_model,
-    measured,
+    drafted_plan,
     methods_of,
     models_offered,
     objectives_of,
@@ -37,7 +37,6 @@ from app.workspace import Project
 from dataset_tools.errors import FittingRoomError, UsageError
 from training.models.catalogue import entry_for
 from training.models.loading import default_model
-from training.planning import Plan
 from training.recipe import METHODS, to_dict
 from training.runs.folder import RunFolder
 from training.runs.supervisor import start_training
@@ -135,14 +134,14 @@ class SetUpSection(Section):
         data, choice = project.training_path, view.choice or Choice(default_model())
         try:
             plan = yield from while_working(
-                self.busy, "Measuring your rows with the model's tokenizer", lambda tell: _planned(data, choice)
+                self.busy, "Measuring your rows with the model's tokenizer", lambda tell: plan_for(data, choice)
             )
         except FittingRoomError as error:
             answered = knob_data({}, serial=secrets.token_hex(8), received={})
             yield {self.ready: not_ready_card(project.in_user_words(error).to_dict()), self.recipe: answered}
             return
         choice = replace(choice, objective=plan.recipe.objective)
-        _planned(data, choice)
+        plan_for(data, choice)
         same_form = view.formed and view.choice is not None and view.choice.model == choice.model
         drafted = draft(plan, typed)
         offers: dict[str, Any] = {"models": models_offered(data, choice), "adapters": _adapters(choice.model)}
@@ -161,7 +160,8 @@ class SetUpSection(Section):
 
     def _drafted(self, data: Path, choice: Choice, drafted: Draft, *, received: Mapping[str, str]) -> Updates:
         """The card, the knobs and the YAML of a draft."""
-        outlook, token = outlook_of(data, choice, drafted), secrets.token_hex(8)
+        outlook = outlook_of(drafted_plan(data, choice, drafted.recipe), drafted.wrong)
+        token = secrets.token_hex(8)
         text = "Not ready" if outlook.reasons else "Start training"
         start = start_button(text, free=not outlook.reasons, token=token)
         states = drafted.states
@@ -187,27 +187,20 @@ class SetUpSection(Section):
     def begin(self, project: Project, view: View, drafted: Draft, act: Act) -> Updates:
         """Start a run in a process of its own, once for each token of the button."""
         data, choice = project.training_path, view.choice or Choice(default_model())
-        plan, recipe, outlook = plan_for(data, choice), drafted.recipe, outlook_of(data, choice, drafted)
+        plan = drafted_plan(data, choice, drafted.recipe)
+        outlook = outlook_of(plan, drafted.wrong)
         if outlook.reasons:
             raise UsageError("This cannot be trained as it is.", found=" ".join(outlook.reasons)[:400])
 
         def start() -> RunFolder:
-            estimate = {"memory": outlook.memory, "seconds": outlook.seconds, "disk": outlook.disk}
-            rows: dict[str, Any] = {"validation": plan.validation, "worker": _worker()}
-            run = start_training(recipe, plan.train, **rows, estimate=estimate, title=project.title)
+            facts: dict[str, Any] = {"estimate": plan.estimate.promised, "title": project.title}
+            run = start_training(plan.recipe, plan.train, validation=plan.validation, worker=_worker(), **facts)
             project.with_run(run)
             return run
 
         name = self.starts.once(act.get("token"), start)
         shown = self._drafted(data, choice, drafted, received=act.fields)
         return self.parts.show(replace(view, run=name, asking="")) | shown
-
-
-def _planned(data: Path, choice: Choice) -> Plan:
-    """The plan, with all that takes a while done and kept."""
-    plan = plan_for(data, choice)
-    measured(data, choice)
-    return plan
 
 
 def _worker() -> str:

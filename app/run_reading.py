@@ -221,12 +221,11 @@ def _summary(run: RunFolder) -> RunSummary:
 
 
 def result_of(run: RunFolder, state: str) -> Mapping[str, Any]:
-    """The outcome in a run's run.json; empty unless it ended with one that is still there.
+    """What a run tells of the artefact that it made; empty while it is at work, and where it made none.
 
-    A run that is resumed still holds its old one, and one that was discarded has lost what it tells of.
+    One that was stopped, resumed and stopped again while it waited still has its first artefact and result.
     """
-    there = state == "done" or (state == "stopped" and has_artefact(run))
-    return (status_of(run).get("result") or {}) if there else {}
+    return (status_of(run).get("result") or {}) if state in ("done", "stopped") else {}
 
 
 def has_artefact(run: RunFolder) -> bool:

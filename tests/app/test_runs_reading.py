@@ -96,8 +96,8 @@ def test_a_summary_is_read_from_the_end_of_a_long_log() -> None:
 def test_the_result_of_a_run_that_was_discarded_counts_no_more() -> None:
     run = write_run("discarded", "stopped", steps(5), result=RESULT)
     assert figures_of(run)["validation_loss"] == RESULT["validation_loss"]
-    run.adapter.rmdir()
-    (run.path / "run.json").write_text((run.path / "run.json").read_text() + " ")
+    run.discard()
+    assert not run.adapter.exists()
     assert figures_of(run)["validation_loss"] == pytest.approx(3.1)
 
 

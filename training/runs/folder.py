@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -98,6 +99,13 @@ class RunFolder:
         if moved:
             append_jsonl_line(self.path / "events.jsonl", {"time": at, "event": "state", "state": now["state"]})
             index_of_runs.tell(self.path, now, at=at)
+
+    def discard(self) -> None:
+        """Throw away what the run has learnt, and what it tells of it. Its process is gone, or is the one that asks."""
+        for made in (self.checkpoints, self.adapter, self.path / "model"):
+            shutil.rmtree(made, ignore_errors=True)
+        state = self.status()["state"]
+        self.update(state="stopped" if state == "done" else state, result=None)
 
     def log(self, event: str, **values: Any) -> None:
         """Append one event, stamped with the time in seconds since the epoch."""

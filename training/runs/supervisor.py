@@ -208,7 +208,7 @@ def outcome(run: RunFolder) -> dict[str, Any]:
         RunError: it failed or was interrupted.
     """
     status = run.status()
-    if status["state"] in ("done", "stopped") and "result" in status:
+    if status["state"] in ("done", "stopped") and status.get("result"):
         return {"run": status["run"], "state": status["state"], **status["result"]}
     if status["state"] == "stopped":
         raise RunError(
@@ -247,9 +247,8 @@ def stop(run: RunFolder, *, patience: float = 60.0, keep: bool = True) -> str:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(int((run.path / "pid").read_text("ascii")), signal.SIGKILL)
         time.sleep(_POLL)
-    if not keep:
-        for made in (run.checkpoints, run.adapter, run.path / "model"):
-            shutil.rmtree(made, ignore_errors=True)
+    if not keep and state_of(run) in ENDED:
+        run.discard()
     return state_of(run)
 
 

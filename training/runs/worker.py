@@ -122,8 +122,7 @@ def _ended_on_request(run: RunFolder) -> Iterator[threading.Event]:
 def _end_stopped(run: RunFolder) -> None:
     """The run's end where there is no result: it was stopped before the first step, or shall be thrown away."""
     if run.asked_to_discard:
-        for made in (run.checkpoints, run.adapter, run.path / "model"):
-            shutil.rmtree(made, ignore_errors=True)
+        run.discard()
     for half_done in run.path.glob(".dry-run-*"):
         shutil.rmtree(half_done, ignore_errors=True)
     run.log("stopped", kept=False)

@@ -32,6 +32,15 @@ _WORDS_TEXT = (
 )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take minutes first, so that no process is left alone with one at the end."""
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    later = {item.path for item in items if item.get_closest_marker("browser")} | {
+        item.path for item in items if "faults" in item.path.parts
+    }
+    items.sort(key=lambda item: 0 if item.path in long else 1 if item.path in later else 2)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_test_sees_the_users_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Also while fixtures of a wider scope than a test are made."""

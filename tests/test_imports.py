@@ -100,6 +100,7 @@ def test_code_of_a_model_is_trusted_nowhere() -> None:
 def test_nothing_reads_pickles_or_runs_text_as_code(package: str) -> None:
     """`torch.load`, `pickle` and `eval` run what a file says; none of them is needed."""
     against = []
+    asked_for = {("code_runner.py", "exec"), ("own.py", "exec")}  # wanted tests of code, and a user's own metric file
     for file in modules(package):
         tree = ast.parse(file.read_text("utf-8"))
         against += [
@@ -108,6 +109,7 @@ def test_nothing_reads_pickles_or_runs_text_as_code(package: str) -> None:
         for node in ast.walk(tree):
             if isinstance(node, ast.Call):
                 name = ast.unparse(node.func)
-                if name in ("eval", "exec", "torch.load", "joblib.load", "yaml.load", "os.system"):
+                running = ("eval", "exec", "torch.load", "joblib.load", "yaml.load", "os.system")
+                if name in running and (file.name, name) not in asked_for:
                     against.append(f"{file.name}:{node.lineno} {name}")
     assert against == []

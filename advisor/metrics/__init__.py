@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from advisor.metrics.base import Metric
+from advisor.metrics.confusion import Confusion, confusion
 from advisor.metrics.registry import metric_for, metric_named, metric_names
 
-__all__ = ["Metric", "metric_for", "metric_named", "metric_names"]
+__all__ = ["Confusion", "Metric", "confusion", "metric_for", "metric_named", "metric_names"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,25 +12,33 @@ class Metric:
     """How answers are scored for one kind of task.
 
     Attributes:
-        name: its stable name, as kept in reports: ``"accuracy"``.
+        name: its stable name, as kept in reports: ``"accuracy"``. ``metric_named`` gives the same metric for it again.
         title: its name for people.
         score: ``(answer, wanted)`` to a score in [0, 1], 1 the best. Every comparison is made on these.
         details: ``(answers, wanted)`` over all items, same length and not empty, to secondary figures by name. They
             explain a result and never decide one. A ratio may be above 1. Raises ValueError for other lengths.
+        schema: the JSON Schema that the details check answers against, where the user gave one.
+        many: ``(answers, wanted)`` to all scores in order, where that is more than ``score`` one by one: faster, or
+            with the row in its errors.
     """
 
     name: str
     title: str
     score: Callable[[str, str], float]
     details: Callable[[Sequence[str], Sequence[str]], dict[str, float]]
+    schema: Mapping[str, Any] | None = field(default=None, hash=False)
+    many: Callable[[Sequence[str], Sequence[str]], tuple[float, ...]] | None = None
 
     def scores(self, answers: Sequence[str], wanted: Sequence[str]) -> tuple[float, ...]:
         """The score of each item, in order.
 
         Raises:
             ValueError: there is no item, or the two differ in length.
+            UsageError: the metric is the user's own or runs code, and cannot score an item.
         """
         check_items(answers, wanted)
+        if self.many is not None:
+            return self.many(answers, wanted)
         return tuple(self.score(answer, want) for answer, want in zip(answers, wanted, strict=True))
 
 

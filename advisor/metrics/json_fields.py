@@ -11,10 +11,13 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any, NoReturn
 
 from advisor.metrics.base import Metric, check_items, f1, share
+from advisor.metrics.json_schema import read_schema, validator_of
 
 _FENCE = re.compile(r"```[a-zA-Z]*\s*\n(.*?)```", re.DOTALL)
 _INVALID = object()
@@ -38,18 +41,37 @@ def field_f1(answer: str, wanted: str) -> float:
     return f1((found_leaves & wanted_leaves).total(), found_leaves.total(), wanted_leaves.total())
 
 
-def field_details(answers: Sequence[str], wanted: Sequence[str]) -> dict[str, float]:
+def exact_object(answer: str, wanted: str) -> float:
+    """1.0 when both are the same JSON value, types and the order of lists included, else 0.0.
+
+    The order of keys does not matter. A wanted answer that is not JSON itself is matched as text.
+    """
+    want, found = _parsed(wanted), _parsed(answer)
+    if want is _INVALID:
+        return float(answer.strip() == wanted.strip())
+    return float(found is not _INVALID and leaves(found, ordered=True) == leaves(want, ordered=True))
+
+
+def field_details(
+    answers: Sequence[str], wanted: Sequence[str], *, schema: Mapping[str, Any] | None = None
+) -> dict[str, float]:
     """Figures over all items.
 
     Returns:
         ``validity``, the share of answers that are JSON; ``repairable``, the share that are not but hold an object or a
         list in a fence, or an object in prose; ``exact_object``, the share equal to the wanted answer, list order
-        included; ``micro_f1``, F1 over the leaves of all items together.
+        included; ``micro_f1``, F1 over the leaves of all items together. With a JSON Schema ``schema_validity``, the
+        share of all answers that are JSON and valid against it.
 
     Raises:
         ValueError: there is no item, or the two differ in length.
     """
     check_items(answers, wanted)
+    against: dict[str, float] = {}
+    if schema is not None:
+        is_valid = validator_of(schema)
+        values = [value for answer in answers if (value := _parsed(answer)) is not _INVALID]
+        against["schema_validity"] = share(sum(map(is_valid, values)), len(answers))
     valid = repairable = exact = matched = found_total = wanted_total = 0
     for answer, want_text in zip(answers, wanted, strict=True):
         found, want = _parsed(answer), _parsed(want_text)
@@ -68,6 +90,7 @@ def field_details(answers: Sequence[str], wanted: Sequence[str]) -> dict[str, fl
         "repairable": share(repairable, len(answers)),
         "exact_object": share(exact, len(answers)),
         "micro_f1": f1(matched, found_total, wanted_total),
+        **against,
     }
 
 
@@ -129,4 +152,16 @@ def _scalar(node: object) -> object:
     return None if isinstance(node, dict | list) else node
 
 
+def with_schema(metric: Metric, path: str) -> Metric:
+    """The same metric, with the answers' validity against a JSON Schema in its details.
+
+    Raises:
+        UsageError: the file cannot be read, or holds no JSON Schema.
+    """
+    file, schema = read_schema(path)
+    details = partial(field_details, schema=schema)
+    return replace(metric, name=f"{metric.name}:{file}", details=details, schema=schema)
+
+
 JSON_FIELD_F1 = Metric("json-field-f1", "Field F1 (JSON)", field_f1, field_details)
+JSON_EXACT = Metric("json-exact", "Same JSON", exact_object, field_details)

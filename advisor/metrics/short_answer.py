@@ -53,6 +53,34 @@ def short_answer_details(answers: Sequence[str], wanted: Sequence[str]) -> dict[
     }
 
 
+def exact_match(answer: str, wanted: str) -> float:
+    """1.0 when both have the same tokens in the same order, by SQuAD's rule, else 0.0.
+
+    So case, punctuation, blanks and English articles do not matter; ``verbatim`` in the details, where they do, tells
+    how often they made no difference.
+    """
+    return float(normal_tokens(answer) == normal_tokens(wanted))
+
+
+def exact_match_details(answers: Sequence[str], wanted: Sequence[str]) -> dict[str, float]:
+    """Figures over all items.
+
+    Returns:
+        ``verbatim``, the share of answers that are the wanted text to the letter, but for blanks at the ends;
+        ``token_f1``, the mean of it; ``containment`` as in ``short_answer_details``.
+
+    Raises:
+        ValueError: there is no item, or the two differ in length.
+    """
+    containment = short_answer_details(answers, wanted)["containment"]
+    pairs = list(zip(answers, wanted, strict=True))
+    return {
+        "verbatim": share(sum(answer.strip() == want.strip() for answer, want in pairs), len(pairs)),
+        "token_f1": sum(token_f1(answer, want) for answer, want in pairs) / len(pairs),
+        "containment": containment,
+    }
+
+
 def _holds(found: list[str], want: list[str]) -> bool:
     if not want:
         return not found
@@ -60,3 +88,4 @@ def _holds(found: list[str], want: list[str]) -> bool:
 
 
 TOKEN_F1 = Metric("token-f1", "Token F1", token_f1, short_answer_details)
+EXACT_MATCH = Metric("exact-match", "Exact match", exact_match, exact_match_details)

@@ -1,6 +1,8 @@
-"""Scores for longer text: overlap with the wanted text, a floor under real quality and not a measure of it.
+"""Scores for longer text by overlap with the wanted text: a floor under real quality and not a measure of it.
 
-ROUGE-L is Lin 2004 (https://aclanthology.org/W04-1013), chrF is Popović 2015 (https://aclanthology.org/W15-3049).
+ROUGE-L is Lin 2004 (https://aclanthology.org/W04-1013), BLEU is Papineni 2002 (https://aclanthology.org/P02-1040), chrF
+is Popović 2015 (https://aclanthology.org/W15-3049) and chrF++ Popović 2017 (https://aclanthology.org/W17-4770). BLEU
+and chrF are sacrebleu's. What each does not see is told in docs/metrics.md.
 """
 
 from __future__ import annotations
@@ -10,28 +12,54 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from advisor.metrics.base import Metric, check_items
+from advisor.metrics.base import Metric, check_items, share
+from dataset_tools.task_type import MIN_CODE, is_python, python_tree
 
 # Chinese characters and Japanese kana one by one, other words whole.
 _TOKEN = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]+")
 
 
-class WordTokenizer:
-    """Words of any script, in lower case. rouge-score's own tokenizer drops all but a-z and 0-9: Greek gets 0."""
+def words(text: str) -> list[str]:
+    """The words of a text in any script, in lower case; for ASCII text those of rouge-score's own tokenizer.
 
-    def tokenize(self, text: str) -> list[str]:
-        """The words of ``text``; for ASCII text those of rouge-score's own tokenizer."""
-        return _TOKEN.findall(text.lower())
+    That one drops all but a-z and 0-9: Greek gets 0.
+    """
+    return _TOKEN.findall(text.lower())
 
 
 def rouge_l(answer: str, wanted: str) -> float:
-    """ROUGE-L F1 without stemming, by rouge-score. 1.0 for equal texts, texts without a word included.
+    """ROUGE-L F1 without stemming. 1.0 for equal texts, texts without a word included.
 
-    Time grows with the product of the two lengths.
+    The longest common subsequence is rapidfuzz's, 64 words at a step: rouge-score's takes seconds for texts of some
+    thousand words, and gives the same.
     """
     if answer.strip() == wanted.strip():
         return 1.0
-    return float(_scorer().score(wanted, answer)["rougeL"].fmeasure)
+    from rapidfuzz.distance import LCSseq
+
+    found, want = words(answer), words(wanted)
+    common = LCSseq.similarity(found, want) if found and want else 0
+    if not common:
+        return 0.0
+    precision, recall = common / len(found), common / len(want)
+    return 2 * precision * recall / (precision + recall)
+
+
+def bleu(answer: str, wanted: str) -> float:
+    """BLEU of one sentence in [0, 1], by sacrebleu: its tokenizer 13a, exponential smoothing, and effective order.
+
+    With effective order a text of two words is judged by its words and pairs, and not by fours that it cannot have.
+    """
+    if answer.strip() == wanted.strip():
+        return 1.0
+    return min(1.0, float(_bleu().sentence_score(answer, [wanted]).score) / 100)  # rounding gives 100.00000000000004
+
+
+def chrf(answer: str, wanted: str) -> float:
+    """chrF++ of one text in [0, 1], by sacrebleu: runs of 1 to 6 characters and of 1 to 2 words, recall twice."""
+    if answer.strip() == wanted.strip():
+        return 1.0
+    return min(1.0, float(_chrf(2).sentence_score(answer, [wanted]).score) / 100)
 
 
 def text_details(answers: Sequence[str], wanted: Sequence[str]) -> dict[str, float]:
@@ -45,18 +73,65 @@ def text_details(answers: Sequence[str], wanted: Sequence[str]) -> dict[str, flo
         ValueError: there is no item, or the two differ in length.
     """
     check_items(answers, wanted)
-    from sacrebleu.metrics import CHRF
+    score = _chrf(0).corpus_score(list(answers), [list(wanted)]).score / 100
+    return {"chrf": float(score), "length_ratio": _length_ratio(answers, wanted)}
 
-    chrf = CHRF().corpus_score(list(answers), [list(wanted)]).score / 100
-    length_ratio = sum(map(len, answers)) / max(1, sum(map(len, wanted)))
-    return {"chrf": float(chrf), "length_ratio": length_ratio}
+
+def bleu_details(answers: Sequence[str], wanted: Sequence[str]) -> dict[str, float]:
+    """Figures over all items.
+
+    Returns:
+        ``corpus_bleu``, BLEU over all items in [0, 1], which is not the mean of the items' scores; ``length_ratio`` as
+        in ``text_details``.
+
+    Raises:
+        ValueError: there is no item, or the two differ in length.
+    """
+    check_items(answers, wanted)
+    score = min(1.0, float(_bleu().corpus_score(list(answers), [list(wanted)]).score) / 100)
+    return {"corpus_bleu": score, "length_ratio": _length_ratio(answers, wanted)}
+
+
+def chrf_details(answers: Sequence[str], wanted: Sequence[str]) -> dict[str, float]:
+    """Figures over all items.
+
+    Returns:
+        ``length_ratio`` as in ``text_details``; where 90% of the wanted answers are Python code also ``parses``, the
+        share of answers that are not empty and parse.
+
+    Raises:
+        ValueError: there is no item, or the two differ in length.
+    """
+    check_items(answers, wanted)
+    figures = {"length_ratio": _length_ratio(answers, wanted)}
+    if sum(map(is_python, wanted)) >= MIN_CODE * len(wanted):
+        figures["parses"] = parsing(answers)
+    return figures
+
+
+def parsing(answers: Sequence[str]) -> float:
+    """The share of answers that are not empty and parse as Python, without a Markdown fence around all of them."""
+    return share(sum(bool(answer.strip()) and python_tree(answer) is not None for answer in answers), len(answers))
+
+
+def _length_ratio(answers: Sequence[str], wanted: Sequence[str]) -> float:
+    return sum(map(len, answers)) / max(1, sum(map(len, wanted)))
 
 
 @lru_cache(maxsize=1)
-def _scorer() -> Any:
-    from rouge_score.rouge_scorer import RougeScorer
+def _bleu() -> Any:
+    from sacrebleu.metrics import BLEU
 
-    return RougeScorer(["rougeL"], tokenizer=WordTokenizer())
+    return BLEU(effective_order=True)
+
+
+@lru_cache(maxsize=2)
+def _chrf(word_order: int) -> Any:
+    from sacrebleu.metrics import CHRF
+
+    return CHRF(word_order=word_order)
 
 
 ROUGE_L = Metric("rouge-l", "ROUGE-L F1", rouge_l, text_details)
+BLEU = Metric("bleu", "BLEU", bleu, bleu_details)
+CHRF = Metric("chrf", "chrF++", chrf, chrf_details)

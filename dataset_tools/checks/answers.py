@@ -186,7 +186,7 @@ def _unfilled_fields(answers: Answers) -> Iterator[Hit]:
 def _mixed_form(answers: Answers) -> Iterator[Hit]:
     short = answers.dotted + answers.undotted
     fewer = min(answers.dotted, answers.undotted)
-    if short >= MIN_ROWS and _VERY_RARE * short < fewer and answers.setting.task.kind == "short-answer":
+    if short >= MIN_ROWS and _VERY_RARE * short < fewer and answers.setting.task.kind in ("short-answer", "numeric"):
         with_, without = answers.dotted, answers.undotted
         yield Hit(f"{with_} short answers end with a full stop and {without} do not")
     if 0 < answers.padded < answers.rows and answers.rows >= MIN_ROWS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -13,9 +14,14 @@ from hypothesis import strategies as st
 from advisor.metrics import Metric, metric_for, metric_named, metric_names
 from advisor.metrics.json_fields import unwrapped
 from dataset_tools.errors import UsageError
+from dataset_tools.task_type import TaskKind
 
-KINDS = ("classification", "json", "short-answer", "text")
-METRICS = [metric_for(kind) for kind in KINDS]
+KINDS = get_args(TaskKind)
+NAMES = (
+    *("accuracy", "sample-f1", "json-field-f1", "json-exact", "numeric", "exact-match", "token-f1"),
+    *("rouge-l", "bleu", "chrf", "code-tests"),
+)
+METRICS = [metric_named(name) for name in NAMES if name != "code-tests"]  # that one has tests of its own
 each_metric = pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
 
 JSON_VALUES = st.recursive(
@@ -74,8 +80,17 @@ def test_details_of_perfect_answers_are_finite_figures_for_a_report(metric: Metr
 
 
 def test_every_metric_is_found_by_its_name_and_by_its_kind_of_task() -> None:
-    assert [metric_named(name) for name in metric_names()] == METRICS
-    assert metric_names() == ("accuracy", "json-field-f1", "token-f1", "rouge-l")
+    assert metric_names() == NAMES
+    assert [metric_named(name).name for name in NAMES if name != "code-tests"] == [metric.name for metric in METRICS]
+    assert {kind: metric_for(kind).name for kind in KINDS} == {
+        "classification": "accuracy",
+        "multi-label": "sample-f1",
+        "json": "json-field-f1",
+        "numeric": "numeric",
+        "short-answer": "token-f1",
+        "code": "chrf",
+        "text": "rouge-l",
+    }
 
 
 @pytest.mark.parametrize("look_up", [metric_for, metric_named])

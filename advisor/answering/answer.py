@@ -26,6 +26,9 @@ class Answer:
         return self.prompt_tokens + self.answer_tokens
 
 
+OnAnswer = Callable[[int, Answer], None]
+
+
 class Answerer(Protocol):
     """Something that answers prompts, greedily, always the same way."""
 
@@ -36,6 +39,16 @@ class Answerer(Protocol):
         max_new_tokens: int,
         progress: Progress | None = None,
         tools: Sequence[str | None] | None = None,
+        on_answer: OnAnswer | None = None,
     ) -> list[Answer]:
-        """Answer all prompts; the answers come in the prompts' order. ``tools`` are those that each prompt declares."""
+        """Answer all prompts; the answers come in the prompts' order.
+
+        Args:
+            prompts: Messages, one list a prompt.
+            max_new_tokens: The most tokens of an answer.
+            progress: Told (answers done, prompts in all), often.
+            tools: Those that each prompt declares, as JSON text.
+            on_answer: Told (a prompt's place, its answer) once for each prompt, as soon as its answer is whole. What it
+                raises ends the work.
+        """
         ...

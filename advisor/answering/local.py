@@ -7,12 +7,15 @@ leaves its batch, so no step is spent on it.
 
 from __future__ import annotations
 
+import inspect
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from advisor.answering.answer import Answer, Progress
-from dataset_tools.example import Message
-from dataset_tools.rendering import render_prompts
+from advisor.answering.answer import Answer, OnAnswer, Progress
+from dataset_tools.example import Example, Message
+from dataset_tools.rendering import render, render_prompts
+from training.generation import may_pad, padding_token
 from training.models.loading import LoadedModel
 
 # Tokens held at once beside the shared prefix: enough to fill two cores; a GPU takes far more at the same speed.
@@ -30,6 +33,8 @@ class LocalAnswerer:
     """Greedy answers from a causal language model on this machine."""
 
     def __init__(self, loaded: LoadedModel) -> None:
+        import torch
+
         self.model = loaded.model
         self.tokenizer = loaded.tokenizer
         on_cpu = self.model.device.type == "cpu"
@@ -37,7 +42,12 @@ class LocalAnswerer:
         self._batch_rows = _CPU_BATCH_ROWS if on_cpu else _GPU_BATCH_ROWS
         self._read_tokens = _CPU_READ_TOKENS if on_cpu else _GPU_READ_TOKENS
         self._stops = stop_tokens(loaded)
-        self._can_share = share_prefixes(self.model)
+        self._may_pad = may_pad(self.model)
+        self._can_share = self._may_pad and share_prefixes(self.model)
+        # The position to score, by its number: as a slice it has gaps in memory, and with a frozen head (below an
+        # adapter) torch (2.13) then multiplies row by row and copies the whole head for each. Reading short prompts in
+        # bfloat16 took three times as long on a CPU.
+        self._last = torch.tensor([-1], device=self.model.device)
 
     def answer(
         self,
@@ -46,11 +56,9 @@ class LocalAnswerer:
         max_new_tokens: int,
         progress: Progress | None = None,
         tools: Sequence[str | None] | None = None,
+        on_answer: OnAnswer | None = None,
     ) -> list[Answer]:
-        """Answer all prompts, at most `max_new_tokens` tokens each; the answers come in the prompts' order.
-
-        ``tools`` are those that each prompt declares, as JSON text.
-        """
+        """Answer all prompts; see `Answerer.answer`. ``on_answer`` is told of a batch when all its rows have ended."""
         import torch
 
         rows = render_prompts(prompts, self.tokenizer, tools=tools)
@@ -66,20 +74,54 @@ class LocalAnswerer:
                     outputs = self._generate(suffixes, prefix, cache, max_new_tokens, tick)
                 else:
                     outputs = self._generate_plainly(suffixes, max_new_tokens)
-                tick(len(batch))
                 for index, tokens in zip(batch, outputs, strict=True):
-                    answers[index] = self._to_answer(tokens, len(rows[index]))
+                    answers[index] = answer = self._to_answer(tokens, len(rows[index]))
+                    if on_answer:
+                        on_answer(index, answer)
+                tick(len(batch))  # after the answers are handed out: whoever is told may end the work
                 done += len(batch)
         return [answer for answer in answers if answer is not None]
 
+    def nll(
+        self,
+        prompts: Sequence[Sequence[Message]],
+        completions: Sequence[str],
+        *,
+        tools: Sequence[str | None] | None = None,
+    ) -> list[tuple[float, int]]:
+        """How unlikely the model finds these answers to these prompts: one forward pass a batch, nothing is generated.
+
+        Args:
+            prompts: Messages, one list a prompt.
+            completions: The answer of each; its end-of-turn token is counted with it, as it is in training.
+            tools: Those that each prompt declares, as JSON text.
+
+        Returns:
+            For each the sum of the negative log likelihoods of the answer's tokens, in nats, and their count.
+        """
+        from training.health.likelihood import token_scores
+
+        declared = tools or [None] * len(prompts)
+        examples = [
+            Example((*prompt, Message("assistant", completion)), tools=given)
+            for prompt, completion, given in zip(prompts, completions, declared, strict=True)
+        ]
+        rows = [render(example, self.tokenizer) for example in examples]
+        scored = token_scores(self.model, rows, pad=padding_token(self.tokenizer))
+        return [(sum(row.nll), len(row.nll)) for row in scored]
+
     def _batches(self, rows: list[list[int]], prefix: int, max_new_tokens: int) -> list[list[int]]:
-        """Row numbers, longest first, cut where rows x (longest + new tokens) would pass the budget."""
+        """Row numbers, longest first, cut where rows x (longest + new tokens) would pass the budget.
+
+        Where padding would change the answers, only rows of one length come together.
+        """
         order = sorted(range(len(rows)), key=lambda index: -len(rows[index]))
         batches: list[list[int]] = []
         for index in order:
             longest = len(rows[batches[-1][0]]) - prefix + max_new_tokens if batches else 0
             full = not batches or len(batches[-1]) >= self._batch_rows
-            if full or (len(batches[-1]) + 1) * longest > self._batch_tokens:
+            full = full or (len(batches[-1]) + 1) * longest > self._batch_tokens
+            if full or (not self._may_pad and len(rows[index]) != len(rows[batches[-1][0]])):
                 batches.append([])
             batches[-1].append(index)
         return batches
@@ -128,15 +170,21 @@ class LocalAnswerer:
     def _generate_plainly(self, rows: list[list[int]], max_new_tokens: int) -> list[list[int]]:
         """The same by the library's own loop: slower, but right for every kind of attention and cache."""
         ids, mask = self._pad_left(rows)
-        output = self.model.generate(
-            input_ids=ids,
-            attention_mask=mask,
-            max_new_tokens=max_new_tokens,
-            do_sample=False,
-            repetition_penalty=1.0,  # the model's own settings may hold one
-            eos_token_id=sorted(self._stops),
-            pad_token_id=self.tokenizer.pad_token_id,
-        )
+        forward = inspect.signature(getattr(self.model, "get_base_model", lambda: self.model)().forward)
+        keep = {"logits_to_keep": self._last} if "logits_to_keep" in forward.parameters else {}
+        with warnings.catch_warnings():
+            # peft says so at every step of prompt tuning; without padding the positions it ignores are the usual ones.
+            warnings.filterwarnings("ignore", message="Position ids are not supported")
+            output = self.model.generate(
+                input_ids=ids,
+                attention_mask=mask,
+                max_new_tokens=max_new_tokens,
+                do_sample=False,
+                repetition_penalty=1.0,  # the model's own settings may hold one
+                eos_token_id=sorted(self._stops),
+                pad_token_id=self.tokenizer.pad_token_id,
+                **keep,
+            )
         answers: list[list[int]] = output[:, ids.shape[1] :].tolist()
         return [self._until_stop(answer) for answer in answers]
 
@@ -175,8 +223,9 @@ class LocalAnswerer:
     def _step(self, ids: Any, mask: Any, positions: Any, state: Any, shared: Any) -> Any:
         """One forward pass; the most likely next token of each row."""
         options = {"shared_prefix": shared} if shared is not None else {}
+        keep = 1 if ids.shape[1] == 1 else self._last
         logits = self.model(
-            ids, attention_mask=mask, position_ids=positions, past_key_values=state, logits_to_keep=1, **options
+            ids, attention_mask=mask, position_ids=positions, past_key_values=state, logits_to_keep=keep, **options
         ).logits
         return logits[:, -1].argmax(-1)
 

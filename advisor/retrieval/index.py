@@ -10,6 +10,7 @@ import numpy as np
 
 from advisor.retrieval.documents import Document
 from advisor.retrieval.embedding import embed, nearest
+from advisor.retrieval.reranking import Reranker
 
 # Cormack et al. 2009: score = sum of 1 / (60 + rank).
 _RRF = 60
@@ -52,12 +53,22 @@ class PassageIndex:
         if self._words is not None:
             self._words.index(words, show_progress=False)
 
-    def search(self, queries: Sequence[str], *, count: int) -> list[list[Passage]]:
-        """For each query its best passages, best first."""
+    def search(self, queries: Sequence[str], *, count: int, rerank: Reranker | None = None) -> list[list[Passage]]:
+        """For each query its best passages, best first; with a reranker those that it puts first of the best 50."""
         wanted = min(_CANDIDATES, len(self.passages))
         dense = nearest(embed(queries), self._vectors, count=wanted)
         words = self._by_words(queries, wanted)
-        return [self._fuse((by_meaning, by_words), count) for by_meaning, by_words in zip(dense, words, strict=True)]
+        fused = [
+            self._fuse((by_meaning, by_words), wanted if rerank else count)
+            for by_meaning, by_words in zip(dense, words, strict=True)
+        ]
+        return [self._rerank(query, found, rerank)[:count] for query, found in zip(queries, fused, strict=True)]
+
+    @staticmethod
+    def _rerank(query: str, found: list[Passage], rerank: Reranker | None) -> list[Passage]:
+        if rerank is None:
+            return found
+        return [found[place] for place in rerank.order(query, [passage.whole for passage in found])]
 
     def _by_words(self, queries: Sequence[str], count: int) -> list[Any]:
         """For each query the numbers of the passages that share a word with it, best first.

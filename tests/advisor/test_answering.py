@@ -11,8 +11,8 @@ import pytest
 
 from advisor.answering import Answer, LocalAnswerer
 from advisor.answering.local import common_prefix, share_prefixes, stop_tokens
-from dataset_tools.example import Message
-from dataset_tools.rendering import render_prompts
+from dataset_tools.example import Example, Message
+from dataset_tools.rendering import render, render_prompts
 from training.models.loading import LoadedModel, load_model, load_tokenizer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -328,3 +328,100 @@ def test_a_model_of_another_kind_answers_right_and_shares_only_where_it_can(
     answerer = LocalAnswerer(loaded)
     for prompts in (SETS["a shared prefix"], SETS["equal lengths"], SETS["one prompt"]):
         assert answerer.answer(prompts, max_new_tokens=TOKENS) == expected(plain, prompts)
+
+
+def virtual(tiny_model: Path, kind: str) -> LoadedModel:
+    """The model with random virtual tokens before its prompt."""
+    import torch
+    from peft import PrefixTuningConfig, PromptTuningConfig, get_peft_model
+
+    config = {"prefix": PrefixTuningConfig, "prompt": PromptTuningConfig}[kind]
+    base = _with_stops(load_model(str(tiny_model), dtype="float32"))
+    tuned = get_peft_model(base.model, config(num_virtual_tokens=5, task_type="CAUSAL_LM"))
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for weight in tuned.parameters():
+            if weight.requires_grad:
+                weight.add_(torch.randn_like(weight) * 0.3)
+    return replace(base, model=tuned.eval())
+
+
+@pytest.mark.parametrize("kind", ["prefix", "prompt"])
+@pytest.mark.parametrize("name", ["very different lengths", "a shared prefix", "equal lengths"])
+def test_a_model_with_virtual_tokens_answers_as_one_prompt_at_a_time(tiny_model: Path, kind: str, name: str) -> None:
+    import torch
+
+    loaded = virtual(tiny_model, kind)
+    answers = LocalAnswerer(loaded).answer(SETS[name], max_new_tokens=10)
+    assert len({answer.text for answer in answers}) > 1, "answers that differ, or this test shows nothing"
+    for answer, ids in zip(answers, render_prompts(SETS[name], loaded.tokenizer), strict=True):
+        start = len(ids)
+        with torch.no_grad():
+            while len(ids) < start + 10 and (len(ids) == start or ids[-1] not in stop_tokens(loaded)):
+                ids = [*ids, int(loaded.model(torch.tensor([ids])).logits[0, -1].argmax())]
+        said = ids[start:-1] if ids[-1] in stop_tokens(loaded) else ids[start:]
+        assert answer.text == loaded.tokenizer.decode(said, skip_special_tokens=True).strip()
+        assert answer.answer_tokens == len(ids) - start
+
+
+@pytest.mark.parametrize("kind", ["plain", "lora", "prefix", "prompt"])
+def test_reading_hands_the_head_its_input_in_one_piece(tiny_model: Path, kind: str) -> None:
+    """Else torch multiplies row by row and copies the whole head for each, where the head is frozen."""
+    from peft import LoraConfig, get_peft_model
+
+    loaded = virtual(tiny_model, kind) if kind in ("prefix", "prompt") else load_model(str(tiny_model), dtype="float32")
+    if kind == "lora":
+        loaded = replace(loaded, model=get_peft_model(loaded.model, LoraConfig(task_type="CAUSAL_LM")).eval())
+    pieces: list[tuple[int, bool]] = []
+    head = loaded.model.get_output_embeddings()
+    head.register_forward_pre_hook(lambda _, inputs: pieces.append((inputs[0].shape[0], inputs[0].is_contiguous())))
+    answerer = LocalAnswerer(loaded)
+    pieces.clear()
+    answerer.answer(SETS["one prompt many times"], max_new_tokens=3)
+    assert max(rows for rows, _ in pieces) > 1
+    assert all(whole for _, whole in pieces)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 100])
+def test_each_answer_is_handed_out_once_as_its_batch_ends(loaded: LoadedModel, rows: int) -> None:
+    answerer = LocalAnswerer(loaded)
+    answerer._batch_rows = rows
+    prompts = SETS["a shared prefix"] + SETS["nothing shared"]
+    handed: list[tuple[int, Answer]] = []
+    done_before: list[int] = []
+
+    def on_answer(place: int, answer: Answer) -> None:
+        handed.append((place, answer))
+        done_before.append(told[-1] if told else 0)
+
+    told: list[int] = []
+    answers = answerer.answer(
+        prompts, max_new_tokens=5, on_answer=on_answer, progress=lambda done, total: told.append(done)
+    )
+    assert sorted(place for place, _ in handed) == list(range(len(prompts)))
+    assert dict(handed) == dict(enumerate(answers))
+    assert len(set(done_before)) >= min(2, len(prompts) // rows)
+
+
+def test_the_likelihood_of_an_answer_is_that_of_its_tokens_one_by_one(plain: LoadedModel, loaded: LoadedModel) -> None:
+    import torch
+
+    prompts = [*SETS["very different lengths"], SETS["nothing shared"][0]]
+    completions = ["red", "the river is blue and green", "one", "cat " * 30, "dog", ""]
+    found = LocalAnswerer(loaded).nll(prompts, completions)
+    for (nll, count), prompt, completion in zip(found, prompts, completions, strict=True):
+        row = render(Example((*prompt, Message("assistant", completion))), plain.tokenizer)
+        start = row.mask.index(1)
+        assert count == len(row.ids) - start and row.ids[-1] == plain.tokenizer.eos_token_id
+        with torch.no_grad():
+            scores = plain.model(torch.tensor([row.ids])).logits[0].log_softmax(-1)
+        wanted = -sum(float(scores[at - 1, row.ids[at]]) for at in range(start, len(row.ids)))
+        assert nll == pytest.approx(wanted, rel=1e-4)
+    assert LocalAnswerer(loaded).nll([], []) == []
+
+
+def test_the_likelihood_tells_a_prompt_that_helps_from_one_that_does_not(loaded: LoadedModel) -> None:
+    (one, two) = LocalAnswerer(loaded).nll([SETS["nothing shared"][0], SETS["nothing shared"][1]], ["red cat"] * 2)
+    assert one[0] != two[0] and one[1] == two[1]
+    with pytest.raises(ValueError, match="zip"):
+        LocalAnswerer(loaded).nll(SETS["equal lengths"], ["red"])

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from advisor.retrieval import Document, Passage, PassageIndex, embed, load_documents, nearest
+from advisor.retrieval import Document, Passage, PassageIndex, embed, load_documents, nearest, reranker
 from advisor.retrieval.index import cut
-from dataset_tools.errors import DocumentsError, UsageError
+from dataset_tools.errors import DocumentsError, ModelError, UsageError
 
 PASSAGES = [
     Passage("Refunds", "The refund is paid within ten days to the card you paid with."),
@@ -219,3 +219,57 @@ def test_nearest_is_what_comparing_with_every_vector_finds() -> None:
     expected = np.argsort(-(vectors[:5] @ vectors.T), axis=1, kind="stable")[:, :4]
     np.testing.assert_array_equal(found, expected)
     assert nearest(vectors[:2], vectors[:3], count=9).shape == (2, 3)
+
+
+def cross_encoder(folder: Path, *, labels: int = 1) -> Path:
+    """A random small cross-encoder over the words of the passages."""
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
+
+    words = sorted({word for passage in PASSAGES for word in passage.whole.lower().replace(".", " ").split()})
+    folder.mkdir()
+    (folder / "words.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]))
+    BertTokenizerFast(str(folder / "words.txt")).save_pretrained(folder)
+    config = BertConfig(
+        vocab_size=len(words) + 5,
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        num_labels=labels,
+        initializer_range=0.5,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        BertForSequenceClassification(config).save_pretrained(folder)
+    return folder
+
+
+def test_a_reranker_that_the_user_names_has_the_last_word_on_the_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, index: PassageIndex
+) -> None:
+    assert reranker() is None
+    monkeypatch.setenv("FITTING_ROOM_RERANKER", str(cross_encoder(tmp_path / "model")))
+    rerank = reranker()
+    assert rerank is not None and reranker() is rerank
+    queries = ["what is E-4471", "thirsty plants"]
+    scores = [
+        dict(zip(PASSAGES, rerank.model.predict([(query, p.whole) for p in PASSAGES]).tolist(), strict=True))
+        for query in queries
+    ]
+    found = index.search(queries, count=3, rerank=rerank)
+    assert found != index.search(queries, count=3)
+    for passages, score in zip(found, scores, strict=True):
+        assert [score[passage] for passage in passages] == sorted(score.values(), reverse=True)[:3]
+    assert index.search([], count=3, rerank=rerank) == [] == rerank.order("what", [])
+
+
+def test_a_reranker_that_cannot_be_loaded_or_is_none_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FITTING_ROOM_RERANKER", str(cross_encoder(tmp_path / "three", labels=3)))
+    with pytest.raises(ModelError, match=r"(?s)no reranker.*FITTING_ROOM_RERANKER.*3 scores"):
+        reranker()
+    broken = cross_encoder(tmp_path / "broken")
+    (broken / "model.safetensors").write_bytes(b"torn")
+    monkeypatch.setenv("FITTING_ROOM_RERANKER", str(broken))
+    with pytest.raises(ModelError, match=r"(?s)reranker cannot be loaded.*FITTING_ROOM_RERANKER.*remove it"):
+        reranker()

@@ -1,4 +1,7 @@
-"""One arm of a comparison: prepared, answered, scored, and kept on the disk as soon as it is whole."""
+"""One arm of a comparison: prepared, answered, scored, and kept on the disk as soon as it is whole.
+
+It may leave the race before the last row: when another arm is surely better, or when it is dearer and not ahead.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,40 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from advisor.answering import Answer, Answerer
+from advisor.answering.local import common_prefix
 from advisor.approaches import Approach, Tools
+from advisor.lineup import Arm
 from advisor.metrics import Metric
-from advisor.statistics import mean_interval
-from dataset_tools.example import Example, Message
+from advisor.statistics import FEWEST_RACE_ROWS, mean_interval, race_decision
+from dataset_tools.example import Example
+from dataset_tools.rendering import render_prompts
 from dataset_tools.writing import write_text_atomically
+
+# Prompts that the shared beginning is taken from; it is shorter with each one, and settled after a few.
+_PROMPTS_FOR_PREFIX = 32
+# A dearer arm that is level at half of the rows is dropped only where half says something: a judgement.
+_ROWS_FOR_FUTILITY = 100
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """Why an arm did not answer all rows: after so many of them it could not win any more."""
+
+    rows: int
+    why: str
+    leader: str
+    sentence: str
 
 
 @dataclass(frozen=True)
 class ArmResult:
     """What an arm did on the test rows, in the task's order.
 
-    ``seconds`` is the time to answer all rows in batches, ``setup_seconds`` the time to prepare (index, train).
+    ``seconds`` is the time to answer its rows in batches, ``setup_seconds`` the time to prepare (index, choose
+    settings, train), ``shared_prefix_tokens`` how many tokens all its prompts begin with alike.
     """
 
     name: str
@@ -31,10 +55,14 @@ class ArmResult:
     seconds: float
     setup_seconds: float
     training: dict[str, Any] | None = None
+    tuning: dict[str, Any] | None = None
+    dropped: Dropped | None = None
+    shared_prefix_tokens: int = 0
 
     def to_dict(self, wanted: Sequence[str], metric: Metric) -> dict[str, Any]:
-        """The arm's row of ``result.json``."""
+        """The arm's row of ``result.json``. ``wanted`` are the wanted answers of all test rows."""
         interval, count = mean_interval(self.scores), len(self.scores)
+        details = metric.details([answer.text for answer in self.answers], wanted[:count])
         return {
             "name": self.name,
             "title": self.title,
@@ -42,23 +70,34 @@ class ArmResult:
             "interval": [round(interval.low, 4), round(interval.high, 4)],
             "n": count,
             "tokens_per_request": round(sum(answer.tokens for answer in self.answers) / count, 1),
-            "prompt_tokens_per_request": round(sum(answer.prompt_tokens for answer in self.answers) / count, 1),
+            "prompt_tokens_per_request": round(self.prompt_tokens, 1),
+            "shared_prefix_tokens": self.shared_prefix_tokens,
             "seconds_per_request": round(self.seconds / count, 3),
             "setup_seconds": round(self.setup_seconds, 1),
             "stop_rate": round(sum(answer.stopped for answer in self.answers) / count, 3),
             "skipped": None,
-            "details": {
-                name: round(value, 4)
-                for name, value in metric.details([answer.text for answer in self.answers], wanted).items()
-            },
+            "dropped": self.dropped.__dict__ if self.dropped else None,
+            "details": {name: round(value, 4) for name, value in details.items()},
+            "tuning": self.tuning,
             "training": self.training,
         }
+
+    @property
+    def prompt_tokens(self) -> float:
+        """Of a prompt, on average."""
+        return sum(answer.prompt_tokens for answer in self.answers) / len(self.answers)
+
+    @property
+    def answer_tokens(self) -> float:
+        """Of an answer, on average."""
+        return sum(answer.answer_tokens for answer in self.answers) / len(self.answers)
 
     def save(self, file: Path) -> None:
         """Keep the arm's answers and scores."""
         values = {
             **self.__dict__,
             "answers": [[a.text, a.prompt_tokens, a.answer_tokens, a.stopped] for a in self.answers],
+            "dropped": self.dropped.__dict__ if self.dropped else None,
         }
         write_text_atomically(file, json.dumps(values, ensure_ascii=False) + "\n")
 
@@ -67,13 +106,123 @@ class ArmResult:
         """An arm that was kept."""
         values = json.loads(file.read_text("utf-8"))
         answers = tuple(Answer(*answer) for answer in values.pop("answers"))
-        return cls(answers=answers, scores=tuple(values.pop("scores")), **values)
+        dropped = values.pop("dropped", None)
+        return cls(
+            answers=answers,
+            scores=tuple(values.pop("scores")),
+            dropped=Dropped(**dropped) if dropped else None,
+            **values,
+        )
 
 
 def skipped(name: str, title: str, reason: str) -> dict[str, Any]:
     """The row of ``result.json`` for an arm that was not run."""
-    empty = ("score", "interval", "tokens_per_request", "seconds_per_request", "setup_seconds")
+    empty = ("score", "interval", "tokens_per_request", "seconds_per_request", "setup_seconds", "dropped")
     return {"name": name, "title": title, **dict.fromkeys(empty), "n": 0, "skipped": reason}
+
+
+@dataclass(frozen=True)
+class Leader:
+    """The best arm so far that has answered all rows, whom a challenger races."""
+
+    name: str
+    title: str
+    scores: tuple[float, ...]
+    rank: int
+
+
+@dataclass(frozen=True)
+class Round:
+    """What an arm is asked: the rows, how they are scored, and whom it races.
+
+    Attributes:
+        test: The test rows, in the one order that all arms have.
+        metric: Scores the answers.
+        max_new_tokens: The most tokens of an answer.
+        tokenizer: The base model's, to see what prompts share.
+        leader: Whom the arm races; None for the first.
+    """
+
+    test: Sequence[Example]
+    metric: Metric
+    max_new_tokens: int
+    tokenizer: Any
+    leader: Leader | None = None
+
+
+def answer_all(
+    arm: Arm,
+    approach: Approach,
+    answerer: Answerer,
+    asked: Round,
+    *,
+    setup_seconds: float,
+    progress: Callable[[int, int], None],
+    training: dict[str, Any] | None = None,
+) -> ArmResult:
+    """Build the prompts, answer them, score the answers. Making the prompts (retrieval) counts as answering time.
+
+    Against a leader it answers a quarter of the rows, half, and all, and may be dropped in between.
+    """
+    began = time.perf_counter()
+    given = approach.answers(asked.test)
+    prompts = approach.prompts(asked.test)
+    answers: list[Answer] = []
+    scores: list[float] = []
+    dropped = None
+    for upto in _looks(asked) if given is None else [len(asked.test)]:
+        part = slice(len(answers), upto)
+        answers += given or answerer.answer(
+            prompts[part],
+            max_new_tokens=asked.max_new_tokens,
+            progress=lambda done, _, before=part.start: progress(before + done, len(asked.test)),  # type: ignore[misc]
+            tools=[example.tools for example in asked.test[part]],
+        )
+        wanted = [example.completion for example in asked.test[part]]
+        scores += asked.metric.scores([answer.text for answer in answers[part]], wanted)
+        dropped = _out_of_the_race(arm, scores, asked)
+        if dropped:
+            break
+    return ArmResult(
+        arm.name,
+        arm.title,
+        tuple(answers),
+        tuple(scores),
+        time.perf_counter() - began,
+        setup_seconds,
+        training,
+        approach.tuned.to_dict() if approach.tuned else None,
+        dropped,
+        _shared(prompts, asked.tokenizer) if given is None else 0,
+    )
+
+
+def _looks(asked: Round) -> list[int]:
+    rows = len(asked.test)
+    if asked.leader is None:
+        return [rows]
+    return sorted({min(rows, max(FEWEST_RACE_ROWS, part)) for part in (rows // 4, rows // 2, rows)})
+
+
+def _out_of_the_race(arm: Arm, scores: Sequence[float], asked: Round) -> Dropped | None:
+    if asked.leader is None or len(scores) >= len(asked.test):
+        return None
+    differences = np.subtract(scores, asked.leader.scores[: len(scores)])
+    planned = len(asked.test) if len(asked.test) >= _ROWS_FOR_FUTILITY else None
+    decision = race_decision(differences, finished=False, planned=planned, dearer=arm.rank > asked.leader.rank)
+    if decision.action == "go on" or decision.why is None:
+        return None
+    gap = f"{100 * float(differences.mean()):+.1f} points against {asked.leader.title}"
+    said = {
+        "worse": f"surely worse after {len(scores)} of {len(asked.test)} rows: {gap}",
+        "futile": f"dearer and not ahead after {len(scores)} of {len(asked.test)} rows: {gap}",
+    }
+    return Dropped(len(scores), decision.why, asked.leader.name, said[decision.why])
+
+
+def _shared(prompts: Sequence[Any], tokenizer: Any) -> int:
+    """How many tokens the prompts begin with alike: what a cache can hold from one request to the next."""
+    return common_prefix(render_prompts(prompts[:_PROMPTS_FOR_PREFIX], tokenizer))
 
 
 def prepare(approach: Approach, tools: Tools) -> float:
@@ -81,24 +230,3 @@ def prepare(approach: Approach, tools: Tools) -> float:
     began = time.perf_counter()
     approach.prepare(tools)
     return time.perf_counter() - began
-
-
-def answer_all(
-    approach: Approach,
-    answerer: Answerer,
-    test: Sequence[Example],
-    *,
-    metric: Metric,
-    max_new_tokens: int,
-    setup_seconds: float,
-    progress: Callable[[int, int], None],
-    training: dict[str, Any] | None = None,
-) -> ArmResult:
-    """Build the prompts, answer them, score the answers. Making the prompts (retrieval) counts as answering time."""
-    began = time.perf_counter()
-    prompts: list[tuple[Message, ...]] = approach.prompts(test)
-    tools = [example.tools for example in test]
-    answers = answerer.answer(prompts, max_new_tokens=max_new_tokens, progress=progress, tools=tools)
-    seconds = time.perf_counter() - began
-    scores = metric.scores([answer.text for answer in answers], [example.completion for example in test])
-    return ArmResult(approach.name, approach.title, tuple(answers), scores, seconds, setup_seconds, training)

@@ -9,16 +9,24 @@ from dataclasses import dataclass, field
 DEFAULT_CPU_MINUTES = 10.0
 # Answering time of an arm as a multiple of zero-shot's: guesses to begin with, which `Budget.learn` scales to what arms
 # really take. One run of the support desk gave 1.2, 5.7, 5.4, 6.3 and 1.5 from few-shot-fixed to qlora.
-_WEIGHTS = {"zero-shot": 1.0, "few-shot-fixed": 1.3, "few-shot": 3.0, "rag": 3.5, "rag-few-shot": 4.5}
-_WEIGHTS |= {"qlora": 0.8, "qlora-rag": 3.0}
-# Of the training time; rows with passages are several times as long.
-_TRAINING_SHARES = {"qlora": 0.4, "qlora-rag": 0.6}
+_WEIGHTS = {"zero-shot": 1.0, "instruction": 1.1, "classifier": 0.01, "few-shot-fixed": 1.3, "few-shot": 3.0}
+_WEIGHTS |= {"corpus": 2.0, "rag": 3.5, "rag-few-shot": 4.5, "qlora": 0.8, "qlora-few-shot": 1.3, "qlora-rag": 3.0}
+_ELSEWHERE = 1.0  # an endpoint's answer: its time is not this machine's, and not known beforehand
+# Of the training time; rows with examples or passages are several times as long.
+_TRAINING_SHARES = {"qlora": 0.4, "qlora-few-shot": 0.6, "qlora-rag": 0.6}
 # Share of the budget for answering, where an arm is trained too; and fewer rows than this say nothing.
-_ANSWERING_SHARE, _FEWEST_ROWS = 0.4, 20
+_ANSWERING_SHARE, _FEWEST_ROWS = 0.3, 20
+# Shares of the budget for choosing settings and for the diagnosis, both on validation rows; what fewer answers than
+# these buy is chance. Without a budget: the most that is spent.
+_TUNING_SHARE, _FEWEST_TRIED, _MOST_TRIED = 0.1, 24, 160
+_DIAGNOSIS_SHARE, _FEWEST_PROBED, _MOST_PROBED = 0.06, 8, 60
+_TUNED_ARMS = ("instruction", "few-shot-fixed", "few-shot", "rag", "rag-few-shot")
+# The diagnosis answers each row bare, with examples, and with passages of two kinds.
+_PROBE_ARMS = ("zero-shot", "few-shot-fixed", "rag-few-shot", "rag-few-shot")
 # Start of a training process, its probe, its checks, and loading what it made.
 _TRAINING_OVERHEAD = 40.0
 # Under this, a training run learns nothing; rows with passages take several times as long each.
-_SHORTEST_TRAINING = {"qlora": 20.0, "qlora-rag": 60.0}
+_SHORTEST_TRAINING = {"qlora": 20.0, "qlora-few-shot": 120.0, "qlora-rag": 60.0}
 
 
 @dataclass
@@ -45,12 +53,37 @@ class Budget:
         if self.minutes is None:
             return None
         share = _ANSWERING_SHARE if any(arm in _TRAINING_SHARES for arm in arms) else 0.9
-        each = seconds_per_row * sum(_WEIGHTS.get(arm, 1.0) for arm in arms)
+        each = seconds_per_row * sum(_weight(arm) for arm in arms)
         return max(_FEWEST_ROWS, int(share * self.minutes * 60 / each))
+
+    def tuning_answers(self, arms: Sequence[str]) -> int:
+        """How many answers on validation rows each arm with settings may spend on choosing one; 0: none is chosen."""
+        tuned = [arm for arm in arms if arm.partition("@")[0] in _TUNED_ARMS]
+        return self._answers(_TUNING_SHARE, tuned, fewest=_FEWEST_TRIED, most=_MOST_TRIED)
+
+    def probed_rows(self, *, documents: bool) -> int:
+        """How many validation rows the diagnosis may look at; 0: too few to say anything."""
+        probes = _PROBE_ARMS if documents else _PROBE_ARMS[:2]
+        return self._answers(_DIAGNOSIS_SHARE, probes, fewest=_FEWEST_PROBED, most=_MOST_PROBED)
+
+    def _answers(self, share: float, arms: Sequence[str], *, fewest: int, most: int) -> int:
+        """How many answers of each of these arms this share of the budget buys: at most so many, 0 where too few."""
+        if not arms:
+            return 0
+        each = self.seconds_per_row * sum(_weight(arm) for arm in arms)
+        if self.minutes is None or not each:
+            return most
+        bought = min(most, int(share * self.minutes * 60 / each))
+        return bought if bought >= fewest else 0
+
+    def forecast(self, arm: str, rows: int) -> float:
+        """Seconds that an arm takes to answer so many rows: a guess, before it has answered any."""
+        return _weight(arm) * self.seconds_per_row * rows
 
     def learn(self, arm: str, seconds_per_row: float) -> None:
         """Take what an arm really took for a row as the measure of what the others will take."""
-        self.seconds_per_row = seconds_per_row / _WEIGHTS[arm]
+        if "@" not in arm and _WEIGHTS[arm] >= 0.5:  # what needs no language model tells nothing of one
+            self.seconds_per_row = seconds_per_row / _WEIGHTS[arm]
 
     def training_seconds(self, arm: str, still_to_come: Sequence[str], *, rows: int) -> float | None:
         """How long this arm may train, when these tuned arms (itself among them) are still to come.
@@ -70,3 +103,8 @@ class Budget:
         reserved = sum(_TRAINING_OVERHEAD + _WEIGHTS[name] * self.seconds_per_row * rows for name in still_to_come)
         part = _TRAINING_SHARES[arm] / sum(_TRAINING_SHARES[name] for name in still_to_come)
         return (self.left - reserved) * part
+
+
+def _weight(arm: str) -> float:
+    """Answering time of an arm as a multiple of zero-shot's."""
+    return _ELSEWHERE if "@" in arm else _WEIGHTS[arm]

@@ -5,23 +5,29 @@ from __future__ import annotations
 import json
 import math
 import os
+import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import xxhash
 
-from advisor.approaches import APPROACHES, ARM_TITLES
+from advisor.answering import EndpointAnswerer
+from advisor.cost import Prices, Situation
+from advisor.lineup import ARM_TITLES, ARMS, NO_DOCUMENTS, NO_ENDPOINT
 from advisor.metrics import metric_for, metric_named
+from advisor.verdict import DEFAULT_MARGIN
 from dataset_tools.errors import ModelError, UsageError
 from dataset_tools.formats.detection import format_for
 from training.models import embedded
 from training.models.loading import default_model, load_config, locate
 
 # Raised when what arms do changes, so that finished arms of an older version are not taken for today's.
-_VERSION = 1
-NO_DOCUMENTS = "there are no documents; give them with --docs"
+_VERSION = 2
+# What changes how the scores are judged, and none of the answers: another comparison need not be made for it.
+_JUDGEMENT = ("margin", "situation", "prices", "learning_curve")
+ENDPOINT_KEY = "FITTING_ROOM_ENDPOINT_KEY"
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,13 @@ class ComparisonRequest:
         metric: Overrides the kind's metric.
         seed: For splits, draws and training.
         columns: Which column holds what, in the examples and in the test rows: ``{"prompt": "Review Text", ...}``.
+        instructions: Instructions to try beside those that are found.
+        endpoint: Address of an OpenAI-compatible server whose model is compared too; its key is in the environment.
+        endpoint_model: The model's name there.
+        learning_curve: Train on a quarter and on half of the rows as well, to say whether more would help.
+        margin: The smallest difference that matters; .03 is three points.
+        situation: How much it will be asked, how often answers change, and where it will run.
+        prices: In dollars; assumed where they are not given.
     """
 
     data: Path
@@ -53,6 +66,13 @@ class ComparisonRequest:
     metric: str | None = None
     seed: int = 0
     columns: dict[str, str] | None = None
+    instructions: tuple[str, ...] = ()
+    endpoint: str | None = None
+    endpoint_model: str | None = None
+    learning_curve: bool = False
+    margin: float = DEFAULT_MARGIN
+    situation: Situation = field(default_factory=Situation)
+    prices: Prices = field(default_factory=Prices)
 
     def __post_init__(self) -> None:
         check_choices(
@@ -64,14 +84,19 @@ class ComparisonRequest:
             task_type=self.task_type,
             metric=self.metric,
             columns=self.columns,
+            endpoint=self.endpoint,
+            endpoint_model=self.endpoint_model,
+            margin=self.margin,
         )
         _require_file(self.data)
+        if self.metric:  # by its full name: a metric.py is then found from any folder
+            object.__setattr__(self, "metric", metric_named(self.metric).name)
 
     def fingerprint(self) -> str:
         """Changes with the request, and with the content of every file it names."""
         asked = {**self.to_dict(), "model": self.model or default_model()}  # the default is not always the same
-        if not self.columns:
-            del asked["columns"]  # so that comparisons from before there were any are still found
+        for name in _JUDGEMENT:
+            del asked[name]
         digest = xxhash.xxh3_128(json.dumps([_VERSION, asked], sort_keys=True).encode())
         for path in (self.data, self.test, self.documents):
             for file in sorted(path.rglob("*")) if path and path.is_dir() else [path]:
@@ -89,9 +114,54 @@ class ComparisonRequest:
     def from_dict(cls, values: dict[str, Any]) -> ComparisonRequest:
         """The request that `to_dict` wrote."""
         paths = {name: Path(values[name]) for name in ("data", "test", "documents") if values.get(name)}
-        arms = tuple(values["arms"]) if values.get("arms") else None
-        known = {field.name for field in fields(cls)}
-        return cls(**{**{key: value for key, value in values.items() if key in known}, **paths, "arms": arms})
+        made: dict[str, Any] = {"arms": tuple(values["arms"]) if values.get("arms") else None}
+        made["instructions"] = tuple(values.get("instructions", ()))
+        made["situation"] = Situation(**values.get("situation", {}))
+        made["prices"] = Prices(**values.get("prices", {}))
+        known = {each.name for each in fields(cls)}
+        return cls(**{**{key: value for key, value in values.items() if key in known}, **paths, **made})
+
+    def command(self) -> str:
+        """The command line that makes this comparison."""
+        words = ["fitting-room", "compare", str(self.data)]
+        plain, asked, paid = type(self)(self.data), self.situation, self.prices
+        usual, assumed = plain.situation, plain.prices
+        for option, value, default in (
+            ("--test", self.test, None),
+            ("--docs", self.documents, None),
+            ("--arms", ",".join(self.arms) if self.arms else None, None),
+            ("--limit", self.limit, None),
+            ("--budget", self.budget_minutes, None),
+            ("--model", self.model, None),
+            ("--endpoint", self.endpoint, None),
+            ("--endpoint-model", self.endpoint_model, None),
+            ("--task", self.task_type, None),
+            ("--metric", self.metric, None),
+            ("--margin", self.margin, plain.margin),
+            ("--requests", asked.requests_a_month, usual.requests_a_month),
+            ("--answers-change", asked.answers_change, usual.answers_change),
+            ("--runs-on", asked.runs_on, usual.runs_on),
+            ("--seed", self.seed, 0),
+        ):
+            if value != default:
+                words += [option, str(value)]
+        switches = (("--must-cite", asked.must_cite), ("--learning-curve", self.learning_curve))
+        words += [switch for switch, on in switches if on]
+        for name in ("prompt", "cached_prompt", "answer", "machine_hour"):
+            if getattr(paid, name) != getattr(assumed, name):
+                words += ["--price", f"{name.replace('_', '-')}={getattr(paid, name):g}"]
+        for text in self.instructions:
+            words += ["--instruction", text]
+        for meaning, column in (self.columns or {}).items():
+            words += ["--column", f"{meaning}={column}"]
+        return shlex.join(words)
+
+    def asked_again(self, result: Mapping[str, Any]) -> bool:
+        """Whether a finished comparison was judged as this request asks for."""
+        cost = result.get("cost") or {}
+        same = cost.get("situation") == asdict(self.situation) and cost.get("prices") == asdict(self.prices)
+        curve = not self.learning_curve or result.get("learning_curve") is not None
+        return same and curve and result.get("margin") == self.margin
 
 
 def check_choices(
@@ -104,15 +174,21 @@ def check_choices(
     task_type: str | None = None,
     metric: str | None = None,
     columns: Mapping[str, str] | None = None,
+    endpoint: str | None = None,
+    endpoint_model: str | None = None,
+    margin: float = DEFAULT_MARGIN,
+    **others: Any,
 ) -> None:
     """Refuse all that can be refused before the examples are at hand; the attributes of `ComparisonRequest`.
+
+    ``others`` are those of its attributes that cannot be wrong by themselves.
 
     Raises:
         UsageError: there is no such approach, kind of task, metric, format or path; a number makes no sense; or none of
             the approaches can be run.
     """
     if arms is not None:
-        _check_arms(arms, documents)
+        _check_arms(arms, documents, endpoint)
     for name, value in (("limit", limit), ("budget", budget_minutes)):
         if value is not None and not 0 < value < math.inf:  # NaN is not either
             raise UsageError(
@@ -122,6 +198,14 @@ def check_choices(
                 expected="a number above 0",
                 next_step=f"Leave --{name} out to have it chosen.",
             )
+    if not 0 < margin < 1:
+        raise UsageError(
+            "The margin must be between 0 and 1.",
+            where="--margin",
+            found=str(margin),
+            expected="a number such as 0.03 for three points",
+        )
+    _check_endpoint(endpoint, endpoint_model)
     if task_type:
         metric_for(task_type)
     if metric:
@@ -134,7 +218,29 @@ def check_choices(
         _require_file(test)
 
 
-def _check_arms(arms: Sequence[str], documents: Path | None) -> None:
+def endpoint_answerer(endpoint: str | None, model: str | None) -> EndpointAnswerer | None:
+    """What asks the endpoint; None without one. Its key, if it needs one, is in FITTING_ROOM_ENDPOINT_KEY.
+
+    Raises:
+        UsageError: the address is none, or holds a secret.
+    """
+    if endpoint is None or model is None:
+        return None
+    return EndpointAnswerer(endpoint, model, key=os.environ.get(ENDPOINT_KEY) or None)
+
+
+def _check_endpoint(endpoint: str | None, model: str | None) -> None:
+    if (endpoint is None) != (model is None):
+        raise UsageError(
+            "An endpoint is an address and a model's name there.",
+            found="--endpoint alone" if model is None else "--endpoint-model alone",
+            expected="--endpoint http://localhost:11434/v1 --endpoint-model qwen3:4b",
+            next_step="Give both, or neither.",
+        )
+    endpoint_answerer(endpoint, model)
+
+
+def _check_arms(arms: Sequence[str], documents: Path | None, endpoint: str | None) -> None:
     known = ", ".join(ARM_TITLES)
     if not arms:
         raise UsageError("No approach was named.", expected=known, next_step="Leave --arms out for all.")
@@ -146,13 +252,20 @@ def _check_arms(arms: Sequence[str], documents: Path | None) -> None:
             expected=known,
             next_step="Take one or more of these, separated by commas.",
         )
-    if documents is None and all(arm.needs_documents for arm in APPROACHES if arm.name in arms):
+    reasons = {name: _lacking(name, documents, endpoint) for name in arms}
+    if all(reasons.values()):
         raise UsageError(
             "None of these approaches can be run.",
-            found="; ".join(f"{arm}: {NO_DOCUMENTS}" for arm in arms),
+            found="; ".join(f"{name}: {reason}" for name, reason in reasons.items()),
             expected="at least one approach that needs nothing more than the examples, such as zero-shot",
             next_step="Give --docs, or name other approaches with --arms.",
         )
+
+
+def _lacking(name: str, documents: Path | None, endpoint: str | None) -> str:
+    if documents is None and ARMS[name].approach.needs_documents:
+        return NO_DOCUMENTS
+    return NO_ENDPOINT if endpoint is None and ARMS[name].elsewhere else ""
 
 
 def _require_there(path: Path) -> None:

@@ -9,12 +9,14 @@ from typing import Annotated, Any, get_args
 
 import typer
 
+from advisor import cost
 from advisor.approaches import ARM_TITLES
 from advisor.metrics import metric_names
 from app import commands, stopping
 from dataset_tools.task_type import TaskKind
 
 _ARMS, _KINDS, _METRICS = (", ".join(names) for names in (ARM_TITLES, get_args(TaskKind), metric_names()))
+_ARMS += "; and those that only prompt with @endpoint"
 
 File = Annotated[Path, typer.Argument(help="Examples: JSONL, JSON, CSV, Excel, Parquet or text, packed or not.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout.")]
@@ -24,17 +26,48 @@ Out = Annotated[Path | None, typer.Option("--out", help="Folder for the results;
 Test = Annotated[Path | None, typer.Option("--test", help="Your own test rows; the examples are split without.")]
 Docs = Annotated[Path | None, typer.Option("--docs", help="Documents for RAG: a folder, or JSONL with 'text'.")]
 Arms = Annotated[
-    str | None, typer.Option("--arms", help=f"Approaches, separated by commas; all by default. There are: {_ARMS}.")
+    str | None,
+    typer.Option(
+        "--arms",
+        help=f"Approaches, separated by commas; all by default. There are: {_ARMS}.",
+    ),
 ]
 Kind = Annotated[
     str | None, typer.Option("--task", help=f"Kind of task, instead of the detected one. One of: {_KINDS}.")
 ]
 MetricName = Annotated[
-    str | None, typer.Option("--metric", help=f"Metric, instead of the kind's own. One of: {_METRICS}.")
+    str | None, typer.Option("--metric", help=f"Metric, instead of the kind's own. One of: {_METRICS}; or a metric.py.")
 ]
 Limit = Annotated[int | None, typer.Option("--limit", help="Answer at most this many test rows.")]
 Budget = Annotated[float | None, typer.Option("--budget", help="Minutes for everything; 10 without a GPU.")]
 Seed = Annotated[int, typer.Option("--seed", help="For splits, draws and training.")]
+Instructions = Annotated[
+    list[str] | None,
+    typer.Option("--instruction", help="An instruction to try beside those found; repeatable."),
+]
+Endpoint = Annotated[
+    str | None,
+    typer.Option("--endpoint", help="Compare a model behind an OpenAI-compatible address as well, such as Ollama's."),
+]
+EndpointModel = Annotated[str | None, typer.Option("--endpoint-model", help="That model's name there.")]
+Margin = Annotated[float, typer.Option("--margin", help="The smallest difference that matters; .03 is three points.")]
+Curve = Annotated[
+    bool, typer.Option("--learning-curve", help="Train on a quarter and on half of the rows too: would more help?")
+]
+Requests = Annotated[int, typer.Option("--requests", help="Requests a month.")]
+AnswersChanging = Annotated[
+    str,
+    typer.Option("--answers-change", help=f"How often answers change: {', '.join(get_args(cost.AnswersChange))}."),
+]
+MustCite = Annotated[bool, typer.Option("--must-cite", help="Answers must name their source.")]
+RunningOn = Annotated[str, typer.Option("--runs-on", help=f"Where it will run: {', '.join(get_args(cost.RunsOn))}.")]
+PricesGiven = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--price",
+        help="A price in dollars: prompt=0.10, cached-prompt=, answer= (a million tokens), machine-hour=.",
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
 Columns = Annotated[
     list[str] | None, typer.Option("--column", help="Which column holds what, as prompt=COLUMN or completion=COLUMN.")

@@ -7,28 +7,12 @@ run has errors, 2 wrong use, 130 stopped by Ctrl-C.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from app import commands, data_cli, data_commands, export_cli, runs_cli, training_cli
-from app.cli_options import (
-    Arms,
-    Budget,
-    Columns,
-    Debug,
-    Docs,
-    File,
-    Json,
-    Kind,
-    Limit,
-    MetricName,
-    Model,
-    Out,
-    Seed,
-    Test,
-    run,
-)
+from app import commands, compare_cli, data_cli, export_cli, runs_cli, training_cli
+from app.cli_options import Debug, Json, run
 
 cli = typer.Typer(
     name="fitting-room",
@@ -37,42 +21,9 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (*data_cli.COMMANDS, *training_cli.COMMANDS, *export_cli.COMMANDS):
+for command in (*compare_cli.COMMANDS, *data_cli.COMMANDS, *training_cli.COMMANDS, *export_cli.COMMANDS):
     cli.command()(command)
 cli.add_typer(runs_cli.runs)
-
-
-@cli.command()
-def compare(
-    file: File,
-    test: Test = None,
-    docs: Docs = None,
-    arms: Arms = None,
-    limit: Limit = None,
-    budget: Budget = None,
-    model: Model = None,
-    task: Kind = None,
-    metric: MetricName = None,
-    column: Columns = None,
-    out: Out = None,
-    seed: Seed = 0,
-    as_json: Json = False,
-    debug: Debug = False,
-) -> None:
-    """Run every approach on the same rows and give one measured verdict."""
-
-    def work() -> dict[str, Any]:
-        options: dict[str, Any] = {
-            "test": test,
-            "documents": docs,
-            "limit": limit,
-            "budget_minutes": budget,
-            "model": model,
-        }
-        options |= {"task_type": task, "metric": metric, "seed": seed, "arms": commands.arm_names(arms)}
-        return commands.compare_file(file, {**options, "columns": data_commands.columns_of(column)}, out=out)
-
-    run(work, commands.print_comparison, as_json, debug)
 
 
 @cli.command()

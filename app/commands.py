@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from advisor.comparison import PREPARING, run_comparison
+from advisor.cost import Prices
 from advisor.request import ComparisonRequest, check_choices
 from app.progress import TerminalProgress, working
 from dataset_tools.errors import DiskFullError, FittingRoomError, RunError, UsageError
@@ -26,6 +28,7 @@ PREPARING_LINE = f"{PREPARING.capitalize()} ..."
 # With the start of the libraries and the app, this keeps a first `make demo` under five minutes after the install.
 DEMO_MINUTES = 4.0
 DEMO_TEST_ROWS = 40
+_GAPS_SHOWN = 3
 EXAMPLES = {"support-desk": "support_desk", "ticket-routing": "ticket_routing"}
 
 __all__ = ["escape"]
@@ -42,10 +45,35 @@ def input_file(name: str | Path) -> Path:
 
 def compare_file(file: Path, options: dict[str, Any], *, out: Path | None = None) -> dict[str, Any]:
     """Run a comparison with progress bars. What is wrong with the options is told before anything is downloaded."""
-    check_choices(**{name: value for name, value in options.items() if name not in ("model", "seed")})
+    check_choices(**options)
     request = ComparisonRequest(input_file(file), **options)
     with TerminalProgress(console) as progress:
         return run_comparison(request, folder=out, on_event=progress)
+
+
+def prices_of(given: Sequence[str] | None) -> Prices:
+    """``["answer=0.4"]`` -> prices, the others assumed.
+
+    Raises:
+        UsageError: one has no such name, or no number.
+    """
+    known, values = ("prompt", "cached_prompt", "answer", "machine_hour"), dict[str, Any]()
+    for text in given or ():
+        name, equals, value = text.partition("=")
+        name = name.strip().replace("-", "_")
+        try:
+            values[name] = float(value)
+        except ValueError:
+            equals = ""
+        if not equals or name not in known:
+            raise UsageError(
+                "This is no price.",
+                where="--price",
+                found=text,
+                expected=f"NAME=DOLLARS with one of {', '.join(name.replace('_', '-') for name in known)}",
+                next_step="For example --price answer=0.40, a million answer tokens.",
+            )
+    return Prices(**values, assumed=len(values) < len(known))
 
 
 def arm_names(text: str | None) -> tuple[str, ...] | None:
@@ -155,7 +183,7 @@ def print_comparison(result: dict[str, Any]) -> None:
             table.add_row(f"[dim]{arm['title']}", "[dim]-", f"[dim]left out: {escape(arm['skipped'])}")
             continue
         low, high = arm["interval"]
-        style = "bold green" if arm["name"] == result["verdict"]["arm"] else ""
+        style = "bold green" if arm["name"] == result["verdict"]["arm"] else "dim" if arm.get("dropped") else ""
         table.add_row(
             f"[{style}]{arm['title']}[/]" if style else arm["title"],
             f"{100 * arm['score']:.1f}",
@@ -167,7 +195,24 @@ def print_comparison(result: dict[str, Any]) -> None:
     task = result["task"]
     output.print(f"\n{task['type']} task, {task['metric']} in points, {task['rows']['test']} test rows\n")
     output.print(table)
-    output.print(f"\n[bold]{escape(result['verdict']['sentence'])}[/]\n{escape(result['verdict']['next_step'])}")
+    output.print(f"\n[bold]{escape(result['verdict']['sentence'])}[/]\n{escape(result['verdict']['next_step'])}\n")
+    for line in _evidence(result):
+        output.print(escape(line), highlight=False)
     for line in result["left_out"]:
         output.print(f"[dim]left out: {escape(line)}[/]")
-    output.print(f"\nReport: {escape(result['folder'])}/report.md", highlight=False, soft_wrap=True)
+    output.print(f"\nReport: {escape(result['folder'])}/report.html", highlight=False, soft_wrap=True)
+
+
+def _evidence(result: dict[str, Any]) -> list[str]:
+    """What else is worth a line: arms that left the race, the largest gaps, what the choice is worth, what flips it."""
+    dropped = [arm for arm in result["arms"] if arm.get("dropped")]
+    lines = [f"{arm['title']} left the race: {arm['dropped']['sentence']}." for arm in dropped]
+    lines += [gap["sentence"] for gap in result.get("gaps", ()) if gap["interval"] and gap["interval"][0] > 0][:_GAPS_SHOWN]
+    confirmed = result.get("confirmed")
+    if confirmed:
+        low, high = (f"{100 * end:.1f}" for end in confirmed["interval"])
+        worth = f"{100 * confirmed['estimate']:.1f} points ({low} to {high})"
+        lines.append(f"Choosing the best approach like this is worth {worth} on rows that had no part in the choice.")
+    lines += (result.get("cost") or {}).get("flips", ())
+    curve = result.get("learning_curve")
+    return [*lines, curve["sentence"]] if curve else lines

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from advisor.approaches import ARM_TITLES
+from advisor.lineup import ARM_TITLES
 from training.runs.heartbeat import BEAT, Heartbeat
 
 
@@ -122,6 +122,8 @@ class TerminalProgress:
             self._note(arm or "preparing", event["phase"])
         elif kind == "arm":
             self._arm(arm, event)
+        elif kind == "plan":
+            self._note("preparing", _planned(event))
         elif kind == "step":
             loss = "no number" if event["loss"] is None else f"{event['loss']:.2f}"
             note = f"step {event['step']} of {event['steps']}, loss {loss}, {_seconds(event['eta'])} left"
@@ -137,11 +139,12 @@ class TerminalProgress:
             self._note(arm, f"answering {event['done']} of {total}", done=event["done"], total=total)
         elif state == "done":
             low, high = event["interval"]
-            self._finish(arm, f"{100 * event['score']:.1f}  [{100 * low:.1f} to {100 * high:.1f}]")
+            dropped = f", {event['reason']}" if event.get("reason") else ""
+            self._finish(arm, f"{100 * event['score']:.1f}  [{100 * low:.1f} to {100 * high:.1f}]{dropped}")
         elif state == "skipped":
             self._finish(arm, f"left out: {event['reason']}")
         else:
-            self._note(arm, "getting ready" if state == "preparing" else "training starts")
+            self._note(arm, _DOING.get(state, "training starts"))
 
     def _bar(self, name: str) -> TaskID:
         if name not in self.bars:
@@ -163,6 +166,16 @@ class TerminalProgress:
         self._note(name, note, done=1, total=1)
         if name in self.bars:
             self.progress.stop_task(self.bars[name])
+
+
+_DOING = {"preparing": "getting ready", "tuning": "choosing settings on rows held back for it"}
+
+
+def _planned(plan: Mapping[str, Any]) -> str:
+    """What a comparison sets out to do, and what it can show."""
+    gap = f"gaps of {100 * plan['visible_gap']:.0f} points and more will show"
+    choosing = f"; {plan['tuning_answers']} answers each to choose settings" if plan["tuning_answers"] else ""
+    return f"{len(plan['arms'])} approaches on {plan['test_rows']} test rows: {gap}{choosing}"
 
 
 def _seconds(seconds: float) -> str:

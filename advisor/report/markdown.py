@@ -2,40 +2,46 @@
 
 from __future__ import annotations
 
-import shlex
+from collections.abc import Iterable
 from typing import Any
 
+from advisor.report import facts
+from advisor.report.figures import points, writable
 from advisor.request import ComparisonRequest
 
 
 def to_markdown(result: dict[str, Any], request: ComparisonRequest) -> str:
-    """The report of a finished comparison."""
+    """The report of a finished comparison; the sections of the HTML page in short, without rows to read."""
     task, verdict = result["task"], result["verdict"]
     rows = task["rows"]
+    baseline = f"For comparison: {result['baseline']['name']} scores {points(result['baseline']['score'])}."
     parts = [
         "# Fitting Room: do I need to fine-tune?",
         f"**{verdict['sentence']}**",
         verdict["next_step"],
+        _bullets(f"{tile.number} {tile.what} ({tile.note})" for tile in facts.tiles(result)),
+        *_section("Before you use it", [f"{c['sentence']} {c['what_to_do']}" for c in verdict.get("conditions") or ()]),
         "## Scores",
         f"Task: {task['type']} ({task['why']}). Metric: {task['metric']}. Model: {result['model']}. "
         f"{rows['train']} training, {rows['validation']} validation and {rows['test']} test rows; "
         f"{task['removed_as_leaks']} rows removed because they were test rows, or nearly.",
         arms_table(result),
-        f"For comparison: {result['baseline']['name']} scores {points(result['baseline']['score'])}.",
+        " ".join(filter(None, [baseline, facts.power_sentence(result), facts.confirmed_sentence(result)])),
+        _bullets(_notes(result)),
         "## Differences",
         pairs_table(result),
         "Intervals are paired 95% intervals on the same rows (Bayesian bootstrap with two pseudo-items).",
+        *_section("What holds the model back", [gap["sentence"] for gap in result.get("gaps") or ()]),
+        *_section("Would more help?", [(result.get("learning_curve") or {}).get("sentence")]),
+        *_section("What would change the advice", facts.changes(result)[0]),
+        *_section("For and against, in your situation", facts.changes(result)[1]),
         "## Left out",
-        "\n".join(f"- {line}" for line in result["left_out"]) or "Nothing.",
+        _bullets(result["left_out"]) or "Nothing.",
         "## Again",
-        f"    {command(request)}\n\nEvery row with every answer and score is in items.jsonl beside this report.",
+        f"    {result.get('command') or request.command()}\n\n"
+        "Every row with every answer and score is in items.jsonl (for a spreadsheet: items.csv) beside this report.",
     ]
-    return "\n\n".join(parts) + "\n"
-
-
-def points(share: float) -> str:
-    """A share in points: .123 -> "12.3"."""
-    return f"{100 * share:.1f}"
+    return writable("\n\n".join(part for part in parts if part) + "\n")
 
 
 def arms_table(result: dict[str, Any]) -> str:
@@ -68,26 +74,27 @@ def pairs_table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def command(request: ComparisonRequest) -> str:
-    """The command line that makes this comparison."""
-    words = ["fitting-room", "compare", str(request.data)]
-    for option, value in (
-        ("--test", request.test),
-        ("--docs", request.documents),
-        ("--arms", ",".join(request.arms) if request.arms else None),
-        ("--limit", request.limit),
-        ("--budget", request.budget_minutes),
-        ("--model", request.model),
-        ("--task", request.task_type),
-        ("--metric", request.metric),
-        ("--seed", request.seed or None),
-    ):
-        if value is not None:
-            words += [option, str(value)]
-    for meaning, column in (request.columns or {}).items():
-        words += ["--column", f"{meaning}={column}"]
-    return shlex.join(words)
-
-
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _notes(result: dict[str, Any]) -> list[str]:
+    """What is to be known of each arm beyond the table."""
+    found = []
+    for arm in facts.scored(result):
+        notes = facts.arm_notes(arm)
+        if arm.get("near") or arm.get("far"):
+            near, far = facts.part_text(arm.get("near")), facts.part_text(arm.get("far"))
+            notes.append(f"On rows like its examples: {near}; on other rows: {far}.")
+        found += [f"{arm['title']}: {' '.join(notes)}"] if notes else []
+    return found
+
+
+def _section(title: str, lines: Iterable[str | None]) -> list[str]:
+    """A heading with bullets; nothing where there is nothing to say."""
+    told = [line for line in lines if line]
+    return [f"## {title}", _bullets(told)] if told else []
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)

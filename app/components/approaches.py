@@ -10,11 +10,15 @@ from app.components.markup import html, joined
 
 _ABOUT = {
     "zero-shot": "The base model gets your prompt and nothing else.",
+    "instruction": "An instruction stands before your prompt: the one that does best on rows held back for that.",
+    "classifier": "No language model: a small classifier chooses among the labels of your rows.",
     "few-shot-fixed": "The same few of your examples stand before every question.",
     "few-shot": "The examples most like the question are looked up and stand before it.",
+    "corpus": "All of your documents stand before every question, where they fit.",
     "rag": "Passages of your documents that fit the question stand before it.",
     "rag-few-shot": "Passages for the facts, and a few of your examples for the form.",
     "qlora": "A small adapter is trained on your rows; then your prompt alone is enough.",
+    "qlora-few-shot": "The adapter is trained on rows with a few of your examples before them.",
     "qlora-rag": "The adapter is trained on rows with the passages that were found for them.",
 }
 

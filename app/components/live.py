@@ -14,6 +14,7 @@ from app.components.markup import NOTHING, duration, html, joined
 _STATES: dict[str, tuple[Tone, str]] = {
     "waiting": ("plain", "waiting"),
     "preparing": ("warn", "preparing"),
+    "tuning": ("warn", "choosing settings"),
     "training": ("warn", "training"),
     "answering": ("warn", "answering"),
     "done": ("good", "done"),
@@ -83,6 +84,7 @@ def _after_arm_event(state: ArmState, event: Mapping[str, Any]) -> ArmState:
     if kind == "done":
         low, high = (100 * end for end in event["interval"])
         detail = f"{100 * event['score']:.1f} points [{low:.0f}, {high:.0f}]"
+        detail += f"; left the race: {event['reason']}" if event.get("reason") else ""
         return replace(state, state=kind, share=1.0, detail=detail, ended=event.get("time"))
     if kind == "preparing":
         return ArmState(state.name, kind, began=event.get("time"))

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from markupsafe import Markup
 
@@ -35,6 +35,7 @@ from app.components.working import working
 from app.pages.data import dataset_at
 from app.workspace import Project, Workspace, created, find
 from dataset_tools import detect_task_type
+from dataset_tools.task_type import TaskKind
 from training.runs.folder import ENDED, RunFolder
 from training.runs.supervisor import state_of, stop
 
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
 _GO_ON = "Start it again with the same settings, and it goes on: finished approaches are kept."
 _PAGE_ROWS = 5
-_KINDS = ("classification", "json", "short-answer", "text")
+_KINDS = get_args(TaskKind)
 _SECONDS_BETWEEN_LOOKS = 1.5
 
 
@@ -194,6 +195,7 @@ class ComparePage:
         names = [arm.name for arm in usable]
         kinds = [(f"Detected: {guess.kind}", ""), *((f"{kind} ({metric_for(kind).name})", kind) for kind in _KINDS)]
         by_task = (f"By the task: {metric_for(guess.kind).name}", "")
+        metrics = dict.fromkeys((*metric_names(), *filter(None, [asked.get("metric")])))  # it may be a file
         return {
             self.project: project.id,
             self.task: task_line(project.title, len(examples), f"{guess.kind}: {guess.why}"),
@@ -211,7 +213,7 @@ class ComparePage:
             self.budget: f"{asked['budget_minutes']:g}" if asked.get("budget_minutes") else "",
             self.kind: gr.Dropdown(choices=kinds, value=asked.get("task_type") or ""),
             self.metric: gr.Dropdown(
-                choices=[by_task, *((name, name) for name in metric_names())], value=asked.get("metric") or ""
+                choices=[by_task, *((name, name) for name in metrics)], value=asked.get("metric") or ""
             ),
         }
 

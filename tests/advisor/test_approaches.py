@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,37 +11,18 @@ import numpy as np
 import pytest
 
 from advisor.approaches import APPROACHES, ARM_TITLES, Approach, Tools
+from advisor.approaches.corpus import Corpus
 from advisor.approaches.few_shot import FewShotFixed, FewShotNearest
-from advisor.approaches.fine_tuned import FineTuned, FineTunedRetrieval
-from advisor.approaches.retrieval import Retrieval, RetrievalFewShot
+from advisor.approaches.fine_tuned import FineTuned, FineTunedFewShot, FineTunedRetrieval
+from advisor.approaches.retrieval import Retrieval, RetrievalFewShot, share_found
 from advisor.approaches.zero_shot import ZeroShot
-from advisor.retrieval import Document, embed
+from advisor.retrieval import Document, Passage, embed
 from advisor.task import Task, make_task
 from dataset_tools.errors import DocumentsError, UsageError
 from dataset_tools.example import Example, Message
+from tests.advisor.approach_support import DOCUMENTS, Trainer, chat, prepared, shown
 
 Rows = Callable[..., list[Example]]
-DOCUMENTS = (
-    Document("Printers", "# Printers\n\nToner and paper trays are changed by the print room. Call 4417 before noon."),
-    Document(
-        "Doors", "# Doors\n\nBadge readers and gates belong to the porter. A red light means the battery is empty."
-    ),
-    Document("Mail", "# Mail\n\nThe spam filter learns from what you mark. Calendars are shared by the mail desk."),
-    Document("Kitchen", "# Kitchen\n\nDescale the kettle and the coffee machine on the first Monday of each month."),
-)
-
-
-class Trainer:
-    """A way to train that only keeps what it was given."""
-
-    def __init__(self, adapter: Path) -> None:
-        self.adapter = adapter
-        self.rows: list[Example] = []
-        self.held_out: list[Example] = []
-
-    def __call__(self, rows: Sequence[Example], held_out: Sequence[Example]) -> Path:
-        self.rows, self.held_out = list(rows), list(held_out)
-        return self.adapter
 
 
 @pytest.fixture(scope="module")
@@ -62,24 +43,6 @@ def tools(task: Task, tokenizer: Any, tmp_path: Path) -> Tools:
         demonstrations=(5, 2000),
         train=Trainer(tmp_path),
     )
-
-
-def prepared(kind: type[Approach], tools: Tools) -> Any:
-    approach = kind()
-    approach.prepare(tools)
-    return approach
-
-
-def shown(prompt: Sequence[Message]) -> list[tuple[str, str]]:
-    """The worked examples of a prompt of one-turn rows: pairs of question and answer before the last question."""
-    turns = [message.content for message in prompt[:-1]]
-    return list(zip(turns[::2], turns[1::2], strict=True))
-
-
-def chat(*contents: str, system: str | None = None) -> Example:
-    roles = ("user", "assistant") * len(contents)
-    messages = [Message(role, content) for role, content in zip(roles, contents, strict=False)]
-    return Example((*([Message("system", system)] if system else []), *messages))
 
 
 @pytest.mark.parametrize("kind", APPROACHES, ids=lambda kind: kind.name)
@@ -110,11 +73,15 @@ def test_the_same_preparation_gives_the_same_prompts_in_any_order_of_the_rows(
 def test_names_and_titles_are_all_different_and_the_cheapest_comes_first() -> None:
     assert list(ARM_TITLES) == [
         "zero-shot",
+        "instruction",
+        "classifier",
         "few-shot-fixed",
         "few-shot",
+        "corpus",
         "rag",
         "rag-few-shot",
         "qlora",
+        "qlora-few-shot",
         "qlora-rag",
     ]
     assert len(set(ARM_TITLES.values())) == len(APPROACHES)
@@ -285,7 +252,7 @@ def test_fine_tuning_on_passages_trains_on_the_prompts_that_it_will_be_asked_wit
     assert not {row.record for row in tools.train.rows} & set(range(900, 1100))  # the planted test rows
 
 
-@pytest.mark.parametrize("kind", [FineTuned, FineTunedRetrieval], ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", [FineTuned, FineTunedFewShot, FineTunedRetrieval], ids=lambda kind: kind.name)
 def test_without_validation_rows_nothing_is_held_out(
     kind: type[Approach], tokenizer: Any, make_tickets: Rows, tmp_path: Path
 ) -> None:
@@ -295,7 +262,7 @@ def test_without_validation_rows_nothing_is_held_out(
     assert (len(train.rows), train.held_out) == (12, [])
 
 
-@pytest.mark.parametrize("kind", [FineTuned, FineTunedRetrieval], ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", [FineTuned, FineTunedFewShot, FineTunedRetrieval], ids=lambda kind: kind.name)
 def test_without_a_way_to_train_an_approach_that_needs_one_says_so(kind: type[Approach], tools: Tools) -> None:
     tools.train = None
     with pytest.raises(UsageError, match="needs a way to train"):
@@ -336,3 +303,83 @@ def test_documents_that_only_quote_test_rows_are_refused(tools: Tools) -> None:
     tools.documents = tuple(Document("", f"{row.question}\n{row.completion}") for row in tools.task.test)
     with pytest.raises(DocumentsError, match=r"(?s)No passage is left.*--docs"):
         prepared(Retrieval, tools)
+
+
+def test_documents_without_a_word_of_the_answers_are_said_to_be_of_no_help(tools: Tools, tmp_path: Path) -> None:
+    assert Retrieval().why_not(tools) == "" == Corpus().why_not(tools)
+    tools.documents = (Document("Tides", "High water comes twice a day, and the moon has a hand in it."),)
+    tools._clean.clear()
+    for kind in (Retrieval, RetrievalFewShot, FineTunedRetrieval, Corpus):
+        assert "share nothing" in kind().why_not(tools)
+    assert ZeroShot().why_not(tools) == "" == FewShotFixed().why_not(tools)
+
+
+@pytest.mark.parametrize(
+    ("answer", "text", "share"),
+    [
+        ("Refunds take ten days", "The refund is made within a few days.", 2 / 4),
+        ("yes", "The moon has a hand in it.", None),
+        ("No.", "", None),
+        ("B2", "", None),
+        ("the and with", "the and with", None),
+        ("crossing", "tides", 0.0),
+        ('{"street": "Mill Lane"}', "Mill Lane is closed.", 2 / 3),
+        ("東京都", "日本の首都は東京です。", 1 / 2),
+    ],
+)
+def test_the_share_of_the_answers_words_that_documents_hold(answer: str, text: str, share: float | None) -> None:
+    assert share_found([answer], [Passage("", text)]) == (None if share is None else pytest.approx(share))
+
+
+def test_the_corpus_stands_first_and_alike_in_all_prompts(tools: Tools) -> None:
+    corpus = prepared(Corpus, tools)
+    prompts = corpus.prompts(tools.task.test)
+    start = prompts[0][0].content.removesuffix(tools.task.test[0].question)
+    assert all(document.text.split("\n\n")[-1] in start for document in DOCUMENTS)
+    for prompt, row in zip(prompts, tools.task.test, strict=True):
+        assert prompt == (Message("user", start + row.question),)
+    asked = chat("Which gate?", "The one in the yard.", "It is stuck.", "DOORS", system="Be brief.")
+    (prompt,) = corpus.prompts([asked])
+    assert prompt[0] == Message("system", f"{start.strip()}\n\nBe brief.")
+    assert prompt[1:] == asked.prompt[1:]
+
+
+def test_a_corpus_that_does_not_fit_says_how_much_there_is_and_how_much_fits(tools: Tools) -> None:
+    tools.context = tools.longest_prompt + tools.longest_answer + 50
+    reason = Corpus().why_not(tools)
+    assert " 50 fit into the context" in reason
+    there = int(reason.split(" tokens")[0].split()[-1].replace(",", ""))
+    assert 80 < there < 400
+    with pytest.raises(UsageError, match="50 fit"):
+        prepared(Corpus, tools)
+    tools.context += there - 50
+    assert Corpus().why_not(tools) == ""
+
+
+def test_a_corpus_leaves_out_what_quotes_a_test_row(tools: Tools) -> None:
+    leaked = tools.task.test[2]
+    tools.documents = (*DOCUMENTS, Document("Old tickets", f"{tools.distinct(leaked)} It went to {leaked.completion}."))
+    (prompt,) = prepared(Corpus, tools).prompts([leaked])
+    assert tools.distinct(leaked) not in prompt[0].content.removesuffix(leaked.question)
+    assert "Descale the kettle" in prompt[0].content
+
+
+def test_before_a_question_too_long_for_the_corpus_it_is_left_out(tools: Tools) -> None:
+    corpus = prepared(Corpus, tools)
+    long = Example.of("The gate is stuck. " * 900, "DOORS")
+    assert corpus.prompts([long]) == [long.prompt]
+
+
+def test_fine_tuning_with_examples_trains_as_it_asks_and_shows_no_row_to_itself(tools: Tools) -> None:
+    tuned = prepared(FineTunedFewShot, tools)
+    assert tuned.adapter is not None and isinstance(tools.train, Trainer)
+    block = prepared(FewShotFixed, tools).block
+    assert tuned.prompts(tools.task.test) == prepared(FewShotFixed, tools).prompts(tools.task.test)
+    for rows, source in ((tools.train.rows, tools.task.pool), (tools.train.held_out, tools.task.validation)):
+        assert [(row.completion, row.record, row.question) for row in rows] == [
+            (row.completion, row.record, row.question) for row in source
+        ]
+        for row in rows:
+            others = [demo for demo in block if demo.question != row.question]
+            assert shown(row.prompt) == [(demo.question, demo.completion) for demo in others]
+    assert {len(shown(row.prompt)) for row in tools.train.rows} == {4, 5}

@@ -2,45 +2,34 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from advisor.answering import Answer
 from advisor.approaches import ARM_TITLES
 from advisor.arms import ArmResult
-from advisor.report import to_markdown
-from advisor.report.markdown import command, points
+from advisor.report import items_csv, to_markdown
+from advisor.report.figures import points
 from advisor.request import ComparisonRequest
-from advisor.results import baseline_scores, items, judge, to_result
+from advisor.results import baseline_scores, items, judge
 from advisor.task import Task, make_task
 from app.command_line import cli
 from dataset_tools.errors import DataError
 from dataset_tools.example import Example, Message
+from tests.advisor.report_support import arm, result_of, with_everything
 
 
 @pytest.fixture(scope="module")
 def task(make_tickets: Any) -> Task:
     return make_task(make_tickets(40), make_tickets(40, start=60))
-
-
-def arm(task: Task, name: str, right: int, **values: Any) -> ArmResult:
-    """An arm that gives the wanted answer to the first rows and nonsense to the others."""
-    scores = tuple(float(index < right) for index in range(len(task.test)))
-    answers = tuple(
-        Answer(row.completion if score else "no idea", 100 + index, 5, bool(score))
-        for index, (row, score) in enumerate(zip(task.test, scores, strict=True))
-    )
-    return ArmResult(name, ARM_TITLES[name], answers, scores, 20.0, 3.0, **values)
-
-
-def result_of(task: Task, *results: ArmResult, reasons: dict[str, str] | None = None, **about: Any) -> dict[str, Any]:
-    filled = {"model": "embedded", "left_out": [], "budget_minutes": None, **about}
-    return to_result(task, results, reasons or {}, judge(task, results), about=filled)
 
 
 def report_of(result: dict[str, Any], tmp_path: Path, **options: Any) -> str:
@@ -93,7 +82,7 @@ def test_arms_come_in_the_order_of_cost_with_the_skipped_ones_in_their_place(tas
     reason = "a reason with | a bar\nand two lines"
     result = result_of(task, arm(task, "qlora", 30), arm(task, "zero-shot", 5), reasons={"rag": reason})
     assert [row["name"] for row in result["arms"]] == ["zero-shot", "rag", "qlora"]
-    assert result["arms"][1] == {
+    expected = {
         "name": "rag",
         "title": ARM_TITLES["rag"],
         "score": None,
@@ -104,6 +93,7 @@ def test_arms_come_in_the_order_of_cost_with_the_skipped_ones_in_their_place(tas
         "setup_seconds": None,
         "skipped": reason,
     }
+    assert result["arms"][1].items() >= expected.items()
     report = report_of(result, tmp_path)
     assert "| RAG (retrieved passages) | skipped | a reason with \\| a bar and two lines | | | |" in report
 
@@ -156,6 +146,70 @@ def test_what_was_left_out_is_listed(task: Task, tmp_path: Path) -> None:
     assert "## Left out\n\n- 2 training rows\n- 90 of 100 test rows\n" in report_of(result, tmp_path)
 
 
+def test_each_new_part_of_a_result_has_its_place_and_none_is_missed_in_an_older_one(task: Task, tmp_path: Path) -> None:
+    plain = result_of(task, arm(task, "zero-shot", 5), arm(task, "few-shot", 28), arm(task, "qlora", 30))
+    headings = ["Before you use it", "What holds the model back", "Would more help?", "What would change the advice"]
+    before = report_of(plain, tmp_path)
+    assert not any(heading in before for heading in headings)
+    full = with_everything(plain)
+    after = report_of(full, tmp_path)
+    assert [line[3:] for line in after.splitlines() if line.startswith("## ") and line[3:] in headings] == headings
+    assert "- It answers 3 of 8 harmful requests. Serve it with a filter in front." in after
+    assert "a gap of about 21.0 points" in after and "is worth 68.0 points (55.0 to 79.0)" in after
+    assert "- Zero-shot: Dropped after 32 rows: surely worse than few-shot. Only 12% of its answers end" in after
+    assert "chosen from 2 on validation rows (24 answers)" in after
+    assert after.index("fitting-room compare again") > after.index("## Again")
+
+
+def test_lone_halves_of_characters_do_not_keep_a_report_from_being_written(task: Task, tmp_path: Path) -> None:
+    result = result_of(task, arm(task, "zero-shot", 5), left_out=["half \ud800 a character"])
+    (tmp_path / "report.md").write_text(report_of(result, tmp_path), "utf-8")
+    (tmp_path / "items.csv").write_text(items_csv([item("half \ud800")]), "utf-8")
+
+
+def item(answer: str, *, prompt: Any = "p", wanted: str = "w") -> dict[str, Any]:
+    answered = {"answer": answer, "score": 0.5, "prompt_tokens": 7, "answer_tokens": 2, "stopped": True}
+    return {"index": 0, "record": 3, "prompt": prompt, "wanted": wanted, "arms": {"zero-shot": answered}}
+
+
+def read_csv(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def test_the_table_has_one_line_an_arm_and_item_with_every_answer(task: Task) -> None:
+    written = list(items(task, [arm(task, "zero-shot", 2), arm(task, "few-shot", 5)]))
+    lines = read_csv(items_csv(written))
+    assert len(lines) == 2 * len(task.test)
+    assert [line["arm"] for line in lines[:3]] == ["zero-shot", "few-shot", "zero-shot"]
+    for line in lines:
+        kept = written[int(line["index"])]
+        assert (line["prompt"], line["wanted"], int(line["record"])) == (kept["prompt"], kept["wanted"], kept["record"])
+        answered = kept["arms"][line["arm"]]
+        assert (line["answer"], float(line["score"])) == (answered["answer"], answered["score"])
+
+
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t", "\r", "\n", "\0", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
+def test_no_text_of_a_row_or_a_model_begins_as_a_formula(sign: str) -> None:
+    evil = sign + "cmd|' /C calc'!A0,\"x\""
+    (line,) = read_csv(items_csv([item(evil, prompt=evil, wanted=evil)]))
+    assert line["prompt"] == line["wanted"] == line["answer"] == "'" + evil
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
+def test_any_text_comes_back_from_the_table(text: str) -> None:
+    (line,) = read_csv(items_csv([item(text)]))
+    assert line["answer"] in (text, "'" + text)
+    assert not line["answer"].startswith(("=", "+", "-", "@", "\t", "\r"))
+
+
+def test_the_table_follows_rfc_4180() -> None:
+    talk = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": 'Say "a, b"'}]
+    assert items_csv([item("two\nlines", prompt=talk)]) == (
+        "index,record,prompt,wanted,arm,answer,score,prompt_tokens,answer_tokens,stopped\r\n"
+        '0,3,"system: Be brief.\n\nuser: Say ""a, b""",w,zero-shot,"two\nlines",0.5,7,2,True\r\n'
+    )
+
+
 def test_the_command_in_the_report_makes_the_same_comparison(tmp_path: Path) -> None:
     """It goes through a shell's splitting and the real command line, which is told to take no more than the request."""
     folder = tmp_path / "my 'odd' data"
@@ -177,11 +231,11 @@ def test_the_command_in_the_report_makes_the_same_comparison(tmp_path: Path) -> 
         seed=3,
         columns={"prompt": "what is asked", "completion": "then"},
     )
-    words = shlex.split(command(request))
+    words = shlex.split(request.command())
     assert words[:2] == ["fitting-room", "compare"]
     out = tmp_path / "out"
     asked = CliRunner().invoke(cli, [*words[1:], "--out", str(out), "--json"])
     assert asked.exit_code == 1  # there is no usable row in it
     assert ComparisonRequest.from_dict(json.loads((out / "request.json").read_text())) == request
     plain = ComparisonRequest(folder / "rows.jsonl")
-    assert shlex.split(command(plain)) == ["fitting-room", "compare", str(folder / "rows.jsonl")]
+    assert shlex.split(plain.command()) == ["fitting-room", "compare", str(folder / "rows.jsonl")]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
-from dataclasses import fields
+import shlex
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import pytest
-import xxhash
 
+from advisor.cost import Prices, Situation
 from advisor.request import ComparisonRequest, require_model
 from dataset_tools.errors import ModelError, UsageError
 
@@ -39,23 +41,60 @@ def other_values(data: Path) -> dict[str, Any]:
         "metric": "rouge-l",
         "seed": 3,
         "columns": {"prompt": "memo", "completion": "shelf"},
+        "instructions": ("Answer with the queue only.",),
+    }
+
+
+def other_judgements() -> dict[str, Any]:
+    """For each field that changes how scores are judged, and none of the answers, a value unlike its default."""
+    return {
+        "learning_curve": True,
+        "margin": 0.05,
+        "situation": Situation(requests_a_month=7, answers_change="weekly", must_cite=True, runs_on="hosted"),
+        "prices": Prices(prompt=1.0, assumed=False),
     }
 
 
 def test_each_field_makes_another_comparison(data: Path) -> None:
     values = other_values(data)
-    assert set(values) == {field.name for field in fields(ComparisonRequest)}
+    endpoint = {"endpoint": "http://localhost:1/v1", "endpoint_model": "m"}
+    known = {*values, *endpoint, *other_judgements()}
+    assert known == {field.name for field in fields(ComparisonRequest)}
     plain = ComparisonRequest(data)
     changed = [ComparisonRequest(**{"data": data, name: value}) for name, value in values.items()]
-    assert len({request.fingerprint() for request in (plain, *changed)}) == len(values) + 1
+    changed.append(ComparisonRequest(data, **endpoint))
+    assert len({request.fingerprint() for request in (plain, *changed)}) == len(values) + 2
 
 
-def test_a_comparison_from_before_columns_could_be_named_is_still_found(data: Path) -> None:
-    asked = {key: value for key, value in ComparisonRequest(data).to_dict().items() if key != "columns"}
-    assert ComparisonRequest.from_dict(asked).fingerprint() == ComparisonRequest(data).fingerprint()
-    digest = xxhash.xxh3_128(json.dumps([1, {**asked, "model": "embedded"}], sort_keys=True).encode())
-    digest.update(data.name.encode() + data.read_bytes())
-    assert ComparisonRequest(data).fingerprint() == digest.hexdigest()[:12]
+def test_how_scores_are_judged_makes_no_other_comparison_but_another_result(data: Path) -> None:
+    plain = ComparisonRequest(data)
+    for name, value in other_judgements().items():
+        other = ComparisonRequest(**{"data": data, name: value})
+        assert other.fingerprint() == plain.fingerprint()
+        told = {"margin": plain.margin, "learning_curve": None}
+        told["cost"] = {"situation": asdict(plain.situation), "prices": asdict(plain.prices)}
+        assert plain.asked_again(told) and not other.asked_again(told)
+        assert ComparisonRequest.from_dict(json.loads(json.dumps(other.to_dict()))) == other
+
+
+def test_an_endpoint_needs_an_address_and_a_model_and_its_arms_need_an_endpoint(data: Path) -> None:
+    with pytest.raises(UsageError, match="--endpoint alone"):
+        ComparisonRequest(data, endpoint="http://localhost:1/v1")
+    with pytest.raises(UsageError, match=r"(?s)None of these.*rag@endpoint: there are no doc.*"):
+        ComparisonRequest(data, arms=("rag@endpoint",), endpoint="http://localhost:1/v1", endpoint_model="m")
+    with pytest.raises(UsageError, match=r"(?s)None of these.*few-shot@endpoint: there is no endpoint"):
+        ComparisonRequest(data, arms=("few-shot@endpoint",))
+
+
+def test_the_command_repeats_the_request(data: Path) -> None:
+    from app.compare_cli import compare
+
+    words = {**other_values(data), **other_judgements(), "endpoint": "http://localhost:1/v1", "endpoint_model": "m"}
+    command = shlex.split(ComparisonRequest(**words).command())
+    given = {word.removeprefix("--").replace("-", "_") for word in command if word.startswith("--")}
+    known = set(inspect.signature(compare).parameters)
+    assert given <= known
+    assert given == known - {"file", "out", "as_json", "debug"}
 
 
 def test_the_content_of_each_file_counts_and_its_time_does_not(data: Path) -> None:
@@ -98,7 +137,7 @@ def test_paths_are_written_down_so_that_they_lead_there_from_anywhere(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"arms": ("zero-shot", "magic", "luck")}, r"(?s)no such approach.*magic, luck.*zero-shot, few-shot-fixed"),
+        ({"arms": ("zero-shot", "magic", "luck")}, r"(?s)no such approach.*magic, luck.*zero-shot, .*few-shot-fixed"),
         ({"arms": ()}, r"(?s)No approach was named.*zero-shot.*--arms"),
         ({"limit": 0}, r"(?s)limit must be a number above 0.*--limit.*found: 0"),
         ({"limit": -3}, "limit must be a number above 0"),

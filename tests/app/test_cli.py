@@ -156,7 +156,7 @@ def test_a_comparison_prints_one_document_to_stdout_and_its_progress_to_stderr(
     assert people.exit_code == 0
     verdict = json.loads(result.stdout)["verdict"]["sentence"]
     assert verdict in " ".join(people.stdout.split())
-    assert "Zero-shot" in people.stdout and f"{out}/report.md" in people.stdout
+    assert "Zero-shot" in people.stdout and f"{out}/report.html" in people.stdout
     assert "answering" not in people.stdout
 
 
@@ -206,7 +206,7 @@ def test_help_is_given(words: tuple[str, ...], call: Call) -> None:
 def test_the_help_of_compare_lists_what_can_be_named(call: Call) -> None:
     words = set(re.findall(r"[\w-]+", call("compare", "--help").stdout))
     assert {*ARM_TITLES, *metric_names(), *get_args(TaskKind)} <= words
-    assert {metric_for(kind).name for kind in get_args(TaskKind)} == set(metric_names())
+    assert {metric_for(kind).name for kind in get_args(TaskKind)} <= set(metric_names())
 
 
 def test_columns_with_other_names_are_compared_and_trained_on(

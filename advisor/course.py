@@ -1,0 +1,434 @@
+"""One comparison while it runs: reading, planning, a diagnosis, arm by arm, then the verdict and what it rests on.
+
+It owns the order of the work and tells of it; what is said of the scores is `advisor.results`' part, and everything
+about models is `advisor.models`'.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from advisor.answering import Answer, Answerer
+from advisor.approaches import Prompt, Tools
+from advisor.arms import ArmResult, Leader, Round, answer_all, prepare
+from advisor.budget import DEFAULT_CPU_MINUTES, Budget
+from advisor.curve import learning_curve
+from advisor.diagnosis import Gap, diagnose
+from advisor.lineup import ARMS, Arm, asked_for, why_not
+from advisor.models import Models
+from advisor.report import items_csv, to_html, to_markdown
+from advisor.request import ComparisonRequest
+from advisor.results import items, judged
+from advisor.retrieval import load_documents
+from advisor.statistics import smallest_visible_gap
+from advisor.task import Task, make_task
+from dataset_tools.dataset import load_examples
+from dataset_tools.errors import RunError
+from dataset_tools.example import Example
+from dataset_tools.writing import write_jsonl, write_text_atomically
+from training.models.loading import machine
+from training.runs.folder import RunFolder
+from training.runs.heartbeat import Heartbeat
+
+OnEvent = Callable[[dict[str, Any]], None]
+# Rows of the probe that the budget sizes the test set from; an answer is cut at a quarter over the longest wanted.
+_PROBE_ROWS, _ANSWER_SLACK, _LONGEST_ANSWER = 8, 1.25, 512
+
+
+class StoppedError(RunError):
+    """Somebody asked the comparison to stop. What was finished is kept."""
+
+
+@dataclass
+class Course:
+    """The state of one comparison while it runs.
+
+    Attributes:
+        request: What was asked.
+        run_folder: Where it is kept.
+        models: What answers and what is trained.
+        on_event: Told of all that happens.
+        loading: What to say while the model is loaded for the first time.
+    """
+
+    request: ComparisonRequest
+    run_folder: RunFolder
+    models: Models
+    on_event: OnEvent | None = None
+    loading: str = "loading the model"
+    left_out: list[str] = field(default_factory=list)
+    reasons: dict[str, str] = field(default_factory=dict)
+    _last_progress: float = 0.0
+    _arm: str = ""
+    _heart: Heartbeat = field(init=False, repr=False)
+
+    def run(self) -> dict[str, Any]:
+        """Do all of it; the content of result.json."""
+        self._heart = Heartbeat(self._wait)
+        with self._heart:
+            return self._run()
+
+    def _run(self) -> dict[str, Any]:
+        began = time.time()
+        self.tell("phase", phase="reading the data")
+        task, rows = self._read()
+        self.tell("phase", phase=self.loading)
+        minutes = self.request.budget_minutes or (None if machine().has_accelerator else DEFAULT_CPU_MINUTES)
+        self.budget = Budget(minutes, began)
+        self.tools = self._tools(task)
+        arms = self._choose_arms()
+        plan = self._plan(arms)
+        gaps = self._diagnose(plan["probe_rows"], arms)
+        results = self._run_arms(arms)
+        curve = self._learning_curve(results)
+        about = {
+            "model": self.models.name,
+            "rows_read": rows,
+            "seconds": round(time.time() - began, 1),
+            "budget_minutes": minutes,
+            "left_out": self._left_out(),
+            "removed_passages": self.tools.removed_passages,
+            "folder": str(self.run_folder.path),
+            "plan": plan,
+            "gaps": [gap.to_dict() for gap in gaps],
+            "learning_curve": curve,
+        }
+        self.tell("phase", phase="weighing the evidence")
+        judgement = judged(self.tools, results, self.reasons, request=self.request, about=about)
+        result: dict[str, Any] = json.loads(
+            json.dumps(judgement)
+        )  # what is returned is what whoever reads the file gets
+        self._write(result, list(items(self.tools.task, results)))
+        self.tell("verdict", kind=result["verdict"]["kind"], sentence=result["verdict"]["sentence"])
+        self.tell("done")
+        return result
+
+    def _write(self, result: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:
+        """The reports and, last, the result itself: what is there is whole."""
+        folder = self.run_folder.path
+        write_jsonl(folder / "items.jsonl", rows)
+        write_text_atomically(folder / "items.csv", items_csv(rows))
+        write_text_atomically(folder / "report.md", to_markdown(result, self.request))
+        write_text_atomically(folder / "report.html", to_html(result, rows))
+        write_text_atomically(folder / "result.json", json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+
+    def _left_out(self) -> list[str]:
+        removed = self.tools.removed_passages
+        return [*self.left_out, *([f"{removed} passages that quote test rows with their answers"] if removed else [])]
+
+    def tell(self, event: str, **values: Any) -> None:
+        """Log an event, pass it on, and heed a request to stop."""
+        self._heart.heard()
+        self._arm = values.get("arm", "")
+        self.run_folder.log(event, **values)
+        if self.on_event:
+            self.on_event({"event": event, **values})
+        if self.run_folder.stop_request.exists():
+            raise StoppedError(
+                "The comparison was stopped.",
+                where=str(self.run_folder.path),
+                next_step="Start it again with the same settings: finished arms are kept.",
+            )
+
+    def _wait(self, silence: float) -> None:
+        """Say that the last thing told still goes on. It is not logged: whoever reads the log has a clock."""
+        if self.on_event:
+            self.on_event({"event": "waiting", "arm": self._arm, "seconds": round(silence, 1)})
+
+    # Reading and planning
+
+    def _read(self) -> tuple[Task, int]:
+        request = self.request
+        examples = self._load(request.data)
+        test = self._load(request.test) if request.test else None
+        self.documents = load_documents(request.documents) if request.documents else ()
+        task = make_task(
+            examples, test, kind=request.task_type, metric=request.metric, limit=request.limit, seed=request.seed
+        )
+        if task.removed_as_leaks:
+            self.left_out.append(f"{task.removed_as_leaks} training rows that are test rows, or nearly")
+        return task, len(examples) + len(test or ())
+
+    def _load(self, path: Path) -> tuple[Example, ...]:
+        """The usable rows of a file; those that are not are said to be left out."""
+        dataset = load_examples(path, columns=self.request.columns)
+        unusable = dataset.report.rows - len(dataset.examples)
+        if unusable:
+            self.left_out.append(
+                f"{unusable} of {dataset.report.rows} rows of {path.name} with errors; fitting-room lint names them"
+            )
+        return dataset.examples
+
+    def _tools(self, task: Task) -> Tools:
+        accelerated, context = machine().has_accelerator, self.models.context
+        return Tools(
+            task=task,
+            tokenizer=self.models.tokenizer,
+            context=context,
+            documents=self.documents,
+            passages=(3, 300) if accelerated else (2, 200),
+            demonstrations=(8, min(4000, context * 3 // 5)) if accelerated else (6, min(1200, context * 3 // 5)),
+            instructions=self.request.instructions,
+        )
+
+    def _choose_arms(self) -> list[Arm]:
+        """The arms to run; for each of the others it is told why not."""
+        arms = []
+        for arm in asked_for(self.request.arms, endpoint=self.request.endpoint is not None):
+            reason = why_not(
+                arm, self.tools, documents=bool(self.documents), endpoint=self.request.endpoint is not None
+            )
+            if reason:
+                self._skip(arm, reason)
+            else:
+                arms.append(arm)
+        return arms
+
+    def _skip(self, arm: Arm, reason: str) -> None:
+        self.reasons[arm.name] = reason
+        self.tell("arm", arm=arm.name, state="skipped", reason=reason)
+
+    def _kept(self, arm: Arm) -> Path:
+        return self.run_folder.path / "arms" / f"{arm.name}.json"
+
+    def _plan(self, arms: Sequence[Arm]) -> dict[str, Any]:
+        """What will be done in the time there is, decided once: a comparison that goes on keeps to it.
+
+        A number of test rows that was asked for is kept to, whatever the budget.
+        """
+        file, names = self.run_folder.path / "arms" / "plan.json", [arm.name for arm in arms]
+        task, rows = self.tools.task, None
+        if file.exists():
+            plan: dict[str, Any] = json.loads(file.read_text("utf-8"))
+            rows, self.budget.seconds_per_row = plan["test_rows"], plan["seconds_per_row"]
+        else:
+            limited = self.budget.minutes is not None
+            seconds = self._probe(self.models.base()) if limited and any(arm.approach.asks_model for arm in arms) else 0
+            affordable = self.budget.affordable_rows(names, seconds_per_row=seconds) if seconds else None
+            rows = None if self.request.limit else affordable
+        if rows is not None and rows < len(task.test):
+            self.left_out.append(f"{len(task.test) - rows} of {len(task.test)} test rows, to keep to the time budget")
+            self.tools.task = task.limited(rows)
+        if not file.exists():
+            plan = self._planned(arms)
+            write_text_atomically(file, json.dumps(plan) + "\n")
+        self.tools.tuning_answers = plan["tuning_answers"]
+        self.tell("test rows", total=plan["test_rows"])
+        self.tell("plan", **plan)
+        return plan
+
+    def _planned(self, arms: Sequence[Arm]) -> dict[str, Any]:
+        rows, validation = len(self.tools.task.test), len(self.tools.task.validation)
+        names = [arm.name for arm in arms]
+        probed = min(self.budget.probed_rows(documents=bool(self.documents)), validation or len(self.tools.task.pool))
+        return {
+            "test_rows": rows,
+            "visible_gap": round(smallest_visible_gap(rows), 4),
+            "seconds_per_row": self.budget.seconds_per_row,
+            "tuning_answers": self.budget.tuning_answers(names) if validation else 0,
+            "probe_rows": probed if len(arms) > 1 else 0,
+            "arms": [
+                {
+                    "name": arm.name,
+                    "seconds": round(self.budget.forecast(arm.name, rows), 1),
+                    "trains": arm.approach.needs_training,
+                }
+                for arm in arms
+            ],
+        }
+
+    def _probe(self, base: Answerer) -> float:
+        """Seconds that zero-shot takes for a row, after a first few that warm up.
+
+        Answers of a probe that was stopped are stored and would take no time: a new one is made on other rows.
+        """
+        begun, test = self.run_folder.status().get("probes", 0), self.tools.task.test
+        self.run_folder.update(probes=begun + 1)
+        first = begun * _PROBE_ROWS % len(test)
+        prompts = [example.prompt for example in test[first : first + _PROBE_ROWS]]
+        self.tell("phase", phase="timing a few answers to fit the budget")
+        base.answer(prompts[:2], max_new_tokens=4)
+        began = time.perf_counter()
+        base.answer(prompts, max_new_tokens=self._longest_answer, progress=self._probing)
+        return (time.perf_counter() - began) / len(prompts)
+
+    def _probing(self, done: int, total: int) -> None:
+        if time.time() - self._last_progress > 1:
+            self._last_progress = time.time()
+            self.tell("phase", phase=f"timing a few answers to fit the budget: {done} of {total}")
+
+    @property
+    def _longest_answer(self) -> int:
+        return min(_LONGEST_ANSWER, int(self.tools.longest_answer * _ANSWER_SLACK) + 8)
+
+    # The diagnosis
+
+    def _diagnose(self, rows: int, arms: Sequence[Arm]) -> tuple[Gap, ...]:
+        """What the base model lacks, as far as a few probes on validation rows show it."""
+        if not rows or not any(arm.approach.asks_model for arm in arms):
+            return ()
+        self.tell("phase", phase="probing what the base model lacks")
+        larger = self.models.endpoint()
+
+        def nll(prompts: Sequence[Prompt], completions: Sequence[str]) -> list[tuple[float, int]]:
+            return self.models.nll(prompts, completions) or []
+
+        found = diagnose(
+            self.tools,
+            metric=self.tools.task.metric,
+            answer=lambda prompts, examples: self._ask(self.models.base(), prompts, examples),
+            nll=nll if self.models.nll((), ()) is not None else None,
+            larger=(lambda prompts, examples: self._ask(larger, prompts, examples)) if larger else None,
+            rows=rows,
+            tell=lambda text: self.tell("phase", phase=f"probing what the base model lacks: {text}"),
+        )
+        for gap in found:
+            self.tell("gap", **gap.to_dict())
+        return found
+
+    def _ask(self, answerer: Answerer, prompts: Sequence[Prompt], examples: Sequence[Example]) -> list[Answer]:
+        return answerer.answer(
+            prompts, max_new_tokens=self._longest_answer, tools=[example.tools for example in examples]
+        )
+
+    # The arms
+
+    def _run_arms(self, arms: Sequence[Arm]) -> list[ArmResult]:
+        self.run_folder.update(state="running")
+        results: list[ArmResult] = []
+        for place, arm in enumerate(arms):
+            if self._kept(arm).exists():
+                result = ArmResult.load(self._kept(arm))
+                self.tell("phase", phase=f"{arm.title}: kept from the run before")
+            else:
+                to_come = [other.name for other in arms[place:] if other.approach.needs_training]
+                run = self._run_arm(arm, to_come, self._leader(results))
+                if isinstance(run, str):
+                    self._skip(arm, run)
+                    continue
+                result = run
+                result.save(self._kept(arm))
+            results.append(result)
+            self.budget.learn(arm.name, result.seconds / len(result.scores))
+            row = result.to_dict([example.completion for example in self.tools.task.test], self.tools.task.metric)
+            dropped = {"reason": result.dropped.sentence} if result.dropped else {}
+            self.tell("arm", arm=arm.name, state="done", score=row["score"], interval=row["interval"], **dropped)
+        return results
+
+    def _leader(self, results: Sequence[ArmResult]) -> Leader | None:
+        """The best of the arms that have answered all rows; the cheaper of those that are level."""
+        whole = [result for result in results if result.dropped is None]
+        if not whole:
+            return None
+        best = max(whole, key=lambda result: (sum(result.scores), -ARMS[result.name].rank))
+        return Leader(best.name, best.title, best.scores, ARMS[best.name].rank)
+
+    def _run_arm(self, arm: Arm, tuned_to_come: Sequence[str], leader: Leader | None) -> ArmResult | str:
+        """One arm, or why it was left out."""
+        test = self.tools.task.test
+        self.tell("arm", arm=arm.name, state="preparing", done=0, total=len(test))
+        answerer, training = self.models.endpoint() if arm.elsewhere else self.models.base(), dict[str, Any]()
+        assert answerer is not None
+        tools = copy(self.tools)  # which shares the indexes that were made
+        tools.base, tools.trial = answerer, self._trial(arm, answerer)
+        if arm.approach.needs_training:
+            seconds = self.budget.training_seconds(arm.name, tuned_to_come, rows=len(test))
+            if seconds == 0:
+                return f"too little of the {self.budget.minutes:g} minutes is left to train; raise --budget"
+            tools.train = self._trainer(arm.name, seconds, training)
+        approach = arm.approach()
+        setup = prepare(approach, tools)
+        self.tools.removed_passages = max(self.tools.removed_passages, tools.removed_passages)
+        if approach.adapter is not None:
+            answerer = self.models.tuned(approach.adapter)
+        asked = Round(test, self.tools.task.metric, self._longest_answer, self.tools.tokenizer, leader)
+        return answer_all(
+            arm,
+            approach,
+            answerer,
+            asked,
+            setup_seconds=setup,
+            progress=self._progress(arm.name),
+            training=training or None,
+        )
+
+    def _trial(self, arm: Arm, answerer: Answerer) -> Any:
+        """A way to try prompts on validation rows, as `Tools.trial` asks."""
+
+        def trial(prompts: Sequence[Prompt], examples: Sequence[Example]) -> tuple[float, ...]:
+            if not prompts:
+                return ()
+            self.tell("arm", arm=arm.name, state="tuning", done=0, total=len(prompts))
+            answers = self._ask(answerer, prompts, examples)
+            wanted = [example.completion for example in examples]
+            return self.tools.task.metric.scores([answer.text for answer in answers], wanted)
+
+        return trial
+
+    def _progress(self, arm: str) -> Callable[[int, int], None]:
+        def progress(done: int, total: int) -> None:
+            if done == total or time.time() - self._last_progress > 0.5:
+                self._last_progress = time.time()
+                self.tell("arm", arm=arm, state="answering", done=done, total=total)
+
+        return progress
+
+    def _trainer(self, arm: str, seconds: float | None, training: dict[str, Any]) -> Any:
+        """A function that trains on rows as `Tools.train` asks; what came out is noted in `training`."""
+
+        def train(rows: Sequence[Example], held_out: Sequence[Example]) -> Path:
+            self.tools.task.guard.require_clean(self.tools.task.pool, "training")
+            trained = self.models.train(
+                arm,
+                rows,
+                held_out,
+                seconds=seconds,
+                seed=self.request.seed,
+                on_event=lambda event: self._tell_training(arm, event),
+            )
+            training.update(trained.outcome)
+            passes, wanted = trained.outcome["passes"], trained.outcome["epochs"]
+            if passes < wanted - 0.01 and self.budget.minutes is not None:
+                self.left_out.append(
+                    f"{arm}: {passes:g} of {wanted:g} passes over the training rows, "
+                    f"to keep to {self.budget.minutes:g} minutes"
+                )
+            return trained.adapter
+
+        return train
+
+    def _tell_training(self, arm: str, event: dict[str, Any]) -> None:
+        """Pass on what a training run says of its progress; how it ends is said by the arm."""
+        if event["event"] == "plan":
+            self.tell("arm", arm=arm, state="training", reason=event["sentence"])
+        elif event["event"] in ("phase", "training", "step", "evaluation", "health"):
+            values = {key: value for key, value in event.items() if key not in ("event", "time", "arm")}
+            self.tell(event["event"], **values, arm=arm)
+
+    def _learning_curve(self, results: Sequence[ArmResult]) -> dict[str, Any] | None:
+        """Whether more rows would help the tuned arm; None unless it was asked for."""
+        whole = next((result for result in results if result.name == "qlora"), None)
+        if not self.request.learning_curve or whole is None or whole.dropped:
+            return None
+        file = self.run_folder.path / "arms" / "learning_curve.json"
+        if file.exists():
+            kept: dict[str, Any] = json.loads(file.read_text("utf-8"))
+            return kept
+        seconds = (whole.training or {}).get("training_seconds")
+        curve = learning_curve(
+            self.tools.task,
+            self.models,
+            whole,
+            max_new_tokens=self._longest_answer,
+            seed=self.request.seed,
+            seconds=seconds if self.budget.minutes is not None else None,
+            on_event=lambda event: self._tell_training("qlora", event),
+        )
+        write_text_atomically(file, json.dumps(curve) + "\n")
+        return curve

@@ -266,14 +266,27 @@ def flips(
             f"If answers changed weekly or more often, take {untrained.title}: {advised.title} must be trained again "
             "each time."
         )
-    cites = next((each for each in _costs_of(costs) if each.cites), None)
-    if cites and not advised.cites and not situation.must_cite:
-        found.append(f"If answers had to name their source, take {cites.title}: {advised.title} cannot.")
+    citing = [each for each in _costs_of(costs) if each.cites and _behind(verdict, each.name) is not None]
+    if citing and not advised.cites and not situation.must_cite:
+        best = min(citing, key=lambda each: _behind(verdict, each.name) or 0.0)
+        behind = 100 * (_behind(verdict, best.name) or 0.0)
+        price = f", at {behind:.1f} points less" if behind > 0 else ""
+        found.append(f"If answers had to name their source, take {best.title}{price}: {advised.title} cannot.")
     return tuple(line for line in found if line)
 
 
 def _costs_of(costs: Mapping[str, ArmCost]) -> Iterable[ArmCost]:
     return sorted(costs.values(), key=lambda cost: (cost.trains, cost.prompt_tokens, cost.name))
+
+
+def _behind(verdict: Verdict, name: str) -> float | None:
+    """How far an arm's score is below the advised one's; None where the two were not compared."""
+    for pair in verdict.pairs:
+        if (pair.a, pair.b) == (verdict.arm, name):
+            return pair.difference
+        if (pair.a, pair.b) == (name, verdict.arm):
+            return -pair.difference
+    return None
 
 
 def _in_the_running(verdict: Verdict, costs: Mapping[str, ArmCost]) -> list[ArmCost]:

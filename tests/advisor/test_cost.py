@@ -204,7 +204,7 @@ def test_the_volume_that_turns_the_advice_away_from_training_is_told() -> None:
 
 
 def test_a_need_to_cite_would_turn_the_advice_to_documents() -> None:
-    line = "If answers had to name their source, take Documents: Fine-tuned cannot."
+    line = "If answers had to name their source, take Documents, at 60.0 points less: Fine-tuned cannot."
     assert line in flips(verdict_for("qlora"), COSTS, situation=Situation())
     assert line not in flips(verdict_for("qlora"), COSTS, situation=Situation(must_cite=True))
     assert flips(verdict_for("rag"), COSTS, situation=Situation()) == ()

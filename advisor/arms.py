@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from advisor.answering import Answer, Answerer
+from advisor.answering import Answer, Answerer, StoredAnswerer
 from advisor.answering.local import common_prefix
 from advisor.approaches import Approach, Tools
 from advisor.lineup import Arm
 from advisor.metrics import Metric
-from advisor.statistics import FEWEST_RACE_ROWS, mean_interval, race_decision
+from advisor.statistics import FEWEST_RACE_ROWS, mean_interval, race_decision, stretched
 from dataset_tools.example import Example
 from dataset_tools.rendering import render_prompts
 from dataset_tools.writing import write_text_atomically
@@ -59,9 +59,15 @@ class ArmResult:
     dropped: Dropped | None = None
     shared_prefix_tokens: int = 0
 
-    def to_dict(self, wanted: Sequence[str], metric: Metric) -> dict[str, Any]:
-        """The arm's row of ``result.json``. ``wanted`` are the wanted answers of all test rows."""
-        interval, count = mean_interval(self.scores), len(self.scores)
+    def to_dict(self, wanted: Sequence[str], metric: Metric, *, wider: float = 1.0) -> dict[str, Any]:
+        """The arm's row of ``result.json``.
+
+        Args:
+            wanted: The wanted answers of all test rows.
+            metric: Has scored them.
+            wider: How much wider its interval is, where the rows were answered in folds.
+        """
+        count, interval = len(self.scores), stretched(mean_interval(self.scores), wider, bounds=(0.0, 1.0))
         details = metric.details([answer.text for answer in self.answers], wanted[:count])
         return {
             "name": self.name,
@@ -139,14 +145,12 @@ class Round:
         test: The test rows, in the one order that all arms have.
         metric: Scores the answers.
         max_new_tokens: The most tokens of an answer.
-        tokenizer: The base model's, to see what prompts share.
         leader: Whom the arm races; None for the first.
     """
 
     test: Sequence[Example]
     metric: Metric
     max_new_tokens: int
-    tokenizer: Any
     leader: Leader | None = None
 
 
@@ -156,21 +160,25 @@ def answer_all(
     answerer: Answerer,
     asked: Round,
     *,
+    tokenizer: Any,
     setup_seconds: float,
     progress: Callable[[int, int], None],
     training: dict[str, Any] | None = None,
 ) -> ArmResult:
     """Build the prompts, answer them, score the answers. Making the prompts (retrieval) counts as answering time.
 
+    Answers that were stored before (by the probe, or a run that was stopped) count as long as those that were given.
+
     Against a leader it answers a quarter of the rows, half, and all, and may be dropped in between.
     """
     began = time.perf_counter()
     given = approach.answers(asked.test)
     prompts = approach.prompts(asked.test)
+    making, stored = time.perf_counter() - began, _taken(answerer)
     answers: list[Answer] = []
     scores: list[float] = []
     dropped = None
-    for upto in _looks(asked) if given is None else [len(asked.test)]:
+    for upto in looks(asked) if given is None else [len(asked.test)]:
         part = slice(len(answers), upto)
         answers += given or answerer.answer(
             prompts[part],
@@ -180,31 +188,39 @@ def answer_all(
         )
         wanted = [example.completion for example in asked.test[part]]
         scores += asked.metric.scores([answer.text for answer in answers[part]], wanted)
-        dropped = _out_of_the_race(arm, scores, asked)
+        dropped = out_of_the_race(arm, scores, asked)
         if dropped:
             break
+    asking, fresh = time.perf_counter() - began - making, len(answers) - (_taken(answerer) - stored)
     return ArmResult(
         arm.name,
         arm.title,
         tuple(answers),
         tuple(scores),
-        time.perf_counter() - began,
+        making + (asking * len(answers) / fresh if fresh else asking),
         setup_seconds,
         training,
         approach.tuned.to_dict() if approach.tuned else None,
         dropped,
-        _shared(prompts, asked.tokenizer) if given is None else 0,
+        _shared(prompts, tokenizer) if given is None else 0,
     )
 
 
-def _looks(asked: Round) -> list[int]:
+def _taken(answerer: Answerer) -> int:
+    """How many answers came from a store so far."""
+    return answerer.taken if isinstance(answerer, StoredAnswerer) else 0
+
+
+def looks(asked: Round) -> list[int]:
+    """After how many rows an arm is looked at: a quarter, half and all where it races a leader."""
     rows = len(asked.test)
     if asked.leader is None:
         return [rows]
     return sorted({min(rows, max(FEWEST_RACE_ROWS, part)) for part in (rows // 4, rows // 2, rows)})
 
 
-def _out_of_the_race(arm: Arm, scores: Sequence[float], asked: Round) -> Dropped | None:
+def out_of_the_race(arm: Arm, scores: Sequence[float], asked: Round) -> Dropped | None:
+    """Why the arm with these scores so far may leave; None where it goes on."""
     if asked.leader is None or len(scores) >= len(asked.test):
         return None
     differences = np.subtract(scores, asked.leader.scores[: len(scores)])
@@ -218,6 +234,28 @@ def _out_of_the_race(arm: Arm, scores: Sequence[float], asked: Round) -> Dropped
         "futile": f"dearer and not ahead after {len(scores)} of {len(asked.test)} rows: {gap}",
     }
     return Dropped(len(scores), decision.why, asked.leader.name, said[decision.why])
+
+
+def joined(parts: Sequence[ArmResult], dropped: Dropped | None) -> ArmResult:
+    """The results of one arm on several folds, one after another. Its training is that of the first fold."""
+    first = parts[0]
+    if len(parts) == 1 and dropped is None:
+        return first
+    tuning = first.tuning
+    if tuning is not None:
+        tuning = {**tuning, "folds": [(part.tuning or {}).get("setting") for part in parts]}
+    return ArmResult(
+        first.name,
+        first.title,
+        tuple(answer for part in parts for answer in part.answers),
+        tuple(score for part in parts for score in part.scores),
+        sum(part.seconds for part in parts),
+        sum(part.setup_seconds for part in parts),
+        first.training,
+        tuning,
+        dropped or first.dropped,
+        min(part.shared_prefix_tokens for part in parts),
+    )
 
 
 def _shared(prompts: Sequence[Any], tokenizer: Any) -> int:

@@ -10,24 +10,25 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from advisor.answering import Answer, Answerer
 from advisor.approaches import Prompt, Tools
-from advisor.arms import ArmResult, Leader, Round, answer_all, prepare
+from advisor.arms import ArmResult, Leader, Round, answer_all, joined, out_of_the_race, prepare
 from advisor.budget import DEFAULT_CPU_MINUTES, Budget
 from advisor.curve import learning_curve
 from advisor.diagnosis import Gap, diagnose
 from advisor.lineup import ARMS, Arm, asked_for, why_not
 from advisor.models import Models
+from advisor.near_far import near_rows
 from advisor.report import items_csv, to_html, to_markdown
 from advisor.request import ComparisonRequest
-from advisor.results import items, judged
-from advisor.retrieval import load_documents
+from advisor.results import items, judged, wider
+from advisor.retrieval import embed, load_documents
 from advisor.statistics import smallest_visible_gap
-from advisor.task import Task, make_task
+from advisor.task import Task, make_folds, make_task
 from dataset_tools.dataset import load_examples
 from dataset_tools.errors import RunError
 from dataset_tools.example import Example
@@ -39,6 +40,8 @@ from training.runs.heartbeat import Heartbeat
 OnEvent = Callable[[dict[str, Any]], None]
 # Rows of the probe that the budget sizes the test set from; an answer is cut at a quarter over the longest wanted.
 _PROBE_ROWS, _ANSWER_SLACK, _LONGEST_ANSWER = 8, 1.25, 512
+# With so few rows a test part says little, and each row serves as a test row in a fold (SCIENCE 2).
+_FOLDS, _FEWEST_TO_FOLD, _FEW_ROWS = 5, 20, 300
 
 
 class StoppedError(RunError):
@@ -77,11 +80,12 @@ class Course:
     def _run(self) -> dict[str, Any]:
         began = time.time()
         self.tell("phase", phase="reading the data")
-        task, rows = self._read()
+        tasks, rows = self._read()
         self.tell("phase", phase=self.loading)
         minutes = self.request.budget_minutes or (None if machine().has_accelerator else DEFAULT_CPU_MINUTES)
         self.budget = Budget(minutes, began)
-        self.tools = self._tools(task)
+        self.parts = [self._tools(task) for task in tasks]
+        self.tools = self.parts[0]
         arms = self._choose_arms()
         plan = self._plan(arms)
         gaps = self._diagnose(plan["probe_rows"], arms)
@@ -95,16 +99,16 @@ class Course:
             "left_out": self._left_out(),
             "removed_passages": self.tools.removed_passages,
             "folder": str(self.run_folder.path),
+            "folds": len(self.parts),
             "plan": plan,
             "gaps": [gap.to_dict() for gap in gaps],
             "learning_curve": curve,
         }
         self.tell("phase", phase="weighing the evidence")
-        judgement = judged(self.tools, results, self.reasons, request=self.request, about=about)
-        result: dict[str, Any] = json.loads(
-            json.dumps(judgement)
-        )  # what is returned is what whoever reads the file gets
-        self._write(result, list(items(self.tools.task, results)))
+        whole = replace(self.tools.task, test=self.test)
+        judgement = judged(whole, results, self.reasons, near=self._near(), request=self.request, about=about)
+        result: dict[str, Any] = json.loads(json.dumps(judgement))  # as whoever reads the file gets it
+        self._write(result, list(items(whole, results)))
         self.tell("verdict", kind=result["verdict"]["kind"], sentence=result["verdict"]["sentence"])
         self.tell("done")
         return result
@@ -143,17 +147,43 @@ class Course:
 
     # Reading and planning
 
-    def _read(self) -> tuple[Task, int]:
+    @property
+    def test(self) -> tuple[Example, ...]:
+        """All test rows: of one fold after the other, where there are folds."""
+        return tuple(example for tools in self.parts for example in tools.task.test)
+
+    def _near(self) -> Any:
+        """Which test rows resemble one that was learnt from; (test rows,)."""
+        import numpy as np
+
+        def near(task: Task) -> Any:
+            return near_rows(*(embed([task.distinct(row) for row in rows]) for rows in (task.test, task.pool)))
+
+        return np.concatenate([near(tools.task) for tools in self.parts])
+
+    def _read(self) -> tuple[tuple[Task, ...], int]:
+        """The task, once for each fold."""
         request = self.request
         examples = self._load(request.data)
         test = self._load(request.test) if request.test else None
         self.documents = load_documents(request.documents) if request.documents else ()
-        task = make_task(
-            examples, test, kind=request.task_type, metric=request.metric, limit=request.limit, seed=request.seed
-        )
+        how: dict[str, Any] = {"kind": request.task_type, "metric": request.metric, "seed": request.seed}
+        count = self._fold_count(examples)
+        if count > 1:
+            return make_folds(examples, count, limit=request.limit, **how), len(examples)
+        task = make_task(examples, test, limit=request.limit, **how)
         if task.removed_as_leaks:
             self.left_out.append(f"{task.removed_as_leaks} training rows that are test rows, or nearly")
-        return task, len(examples) + len(test or ())
+        return (task,), len(examples) + len(test or ())
+
+    def _fold_count(self, examples: Sequence[Example]) -> int:
+        """How many folds: those asked for; else 5 where rows are few and nothing is trained five times over."""
+        if self.request.folds:
+            return self.request.folds
+        arms = asked_for(self.request.arms, endpoint=self.request.endpoint is not None)
+        trains = any(arm.approach.needs_training for arm in arms)
+        few = _FEWEST_TO_FOLD <= len(examples) <= _FEW_ROWS
+        return _FOLDS if few and self.request.test is None and not trains else 1
 
     def _load(self, path: Path) -> tuple[Example, ...]:
         """The usable rows of a file; those that are not are said to be left out."""
@@ -203,7 +233,7 @@ class Course:
         A number of test rows that was asked for is kept to, whatever the budget.
         """
         file, names = self.run_folder.path / "arms" / "plan.json", [arm.name for arm in arms]
-        task, rows = self.tools.task, None
+        total, rows = len(self.test), None
         if file.exists():
             plan: dict[str, Any] = json.loads(file.read_text("utf-8"))
             rows, self.budget.seconds_per_row = plan["test_rows"], plan["seconds_per_row"]
@@ -212,26 +242,28 @@ class Course:
             seconds = self._probe(self.models.base()) if limited and any(arm.approach.asks_model for arm in arms) else 0
             affordable = self.budget.affordable_rows(names, seconds_per_row=seconds) if seconds else None
             rows = None if self.request.limit else affordable
-        if rows is not None and rows < len(task.test):
-            self.left_out.append(f"{len(task.test) - rows} of {len(task.test)} test rows, to keep to the time budget")
-            self.tools.task = task.limited(rows)
+        if rows is not None and rows < total:
+            for tools in self.parts:
+                tools.task = tools.task.limited(-(-rows // len(self.parts)))
+            self.left_out.append(f"{total - len(self.test)} of {total} test rows, to keep to the time budget")
         if not file.exists():
             plan = self._planned(arms)
             write_text_atomically(file, json.dumps(plan) + "\n")
-        self.tools.tuning_answers = plan["tuning_answers"]
+        for tools in self.parts:
+            tools.tuning_answers = plan["tuning_answers"]
         self.tell("test rows", total=plan["test_rows"])
         self.tell("plan", **plan)
         return plan
 
     def _planned(self, arms: Sequence[Arm]) -> dict[str, Any]:
-        rows, validation = len(self.tools.task.test), len(self.tools.task.validation)
+        rows, validation = len(self.test), len(self.tools.task.validation)
         names = [arm.name for arm in arms]
         probed = min(self.budget.probed_rows(documents=bool(self.documents)), validation or len(self.tools.task.pool))
         return {
             "test_rows": rows,
             "visible_gap": round(smallest_visible_gap(rows), 4),
             "seconds_per_row": self.budget.seconds_per_row,
-            "tuning_answers": self.budget.tuning_answers(names) if validation else 0,
+            "tuning_answers": self.budget.tuning_answers(names * len(self.parts)) if validation else 0,
             "probe_rows": probed if len(arms) > 1 else 0,
             "arms": [
                 {
@@ -316,7 +348,11 @@ class Course:
                 result.save(self._kept(arm))
             results.append(result)
             self.budget.learn(arm.name, result.seconds / len(result.scores))
-            row = result.to_dict([example.completion for example in self.tools.task.test], self.tools.task.metric)
+            row = result.to_dict(
+                [example.completion for example in self.test],
+                self.tools.task.metric,
+                wider=wider(result.name, len(self.parts)),
+            )
             dropped = {"reason": result.dropped.sentence} if result.dropped else {}
             self.tell("arm", arm=arm.name, state="done", score=row["score"], interval=row["interval"], **dropped)
         return results
@@ -330,31 +366,51 @@ class Course:
         return Leader(best.name, best.title, best.scores, ARMS[best.name].rank)
 
     def _run_arm(self, arm: Arm, tuned_to_come: Sequence[str], leader: Leader | None) -> ArmResult | str:
-        """One arm, or why it was left out."""
-        test = self.tools.task.test
-        self.tell("arm", arm=arm.name, state="preparing", done=0, total=len(test))
-        answerer, training = self.models.endpoint() if arm.elsewhere else self.models.base(), dict[str, Any]()
-        assert answerer is not None
-        tools = copy(self.tools)  # which shares the indexes that were made
-        tools.base, tools.trial = answerer, self._trial(arm, answerer)
+        """One arm on all folds, or why it was left out."""
+        rows = len(self.test)
+        self.tell("arm", arm=arm.name, state="preparing", done=0, total=rows)
+        seconds = None
         if arm.approach.needs_training:
-            seconds = self.budget.training_seconds(arm.name, tuned_to_come, rows=len(test))
+            folds = len(self.parts)
+            seconds = self.budget.training_seconds(arm.name, [*tuned_to_come, *[arm.name] * (folds - 1)], rows=rows)
             if seconds == 0:
                 return f"too little of the {self.budget.minutes:g} minutes is left to train; raise --budget"
-            tools.train = self._trainer(arm.name, seconds, training)
+        made: list[ArmResult] = []
+        dropped, asked = None, Round(self.test, self.tools.task.metric, self._longest_answer, leader=leader)
+        for place, part in enumerate(self.parts):
+            whole = len(self.parts) == 1
+            done = sum(len(result.scores) for result in made)
+            made.append(self._run_part(arm, place, seconds, replace(asked, test=part.task.test), done=done))
+            dropped = made[-1].dropped
+            if not whole:
+                scores = [score for result in made for score in result.scores]
+                dropped = out_of_the_race(arm, scores, asked)
+            if dropped:
+                break
+        return joined(made, dropped)
+
+    def _run_part(self, arm: Arm, place: int, seconds: float | None, asked: Round, *, done: int) -> ArmResult:
+        """One arm on one fold; with several it races its leader after each fold, and not within one."""
+        answerer, training = self.models.endpoint() if arm.elsewhere else self.models.base(), dict[str, Any]()
+        assert answerer is not None
+        part, folds = self.parts[place], len(self.parts)
+        tools = copy(part)  # which shares the indexes that were made
+        tools.base, tools.trial = answerer, self._trial(arm, answerer)
+        if arm.approach.needs_training:
+            tools.train = self._trainer(arm.name, seconds, training, fold=place + 1 if folds > 1 else None)
         approach = arm.approach()
         setup = prepare(approach, tools)
         self.tools.removed_passages = max(self.tools.removed_passages, tools.removed_passages)
         if approach.adapter is not None:
             answerer = self.models.tuned(approach.adapter)
-        asked = Round(test, self.tools.task.metric, self._longest_answer, self.tools.tokenizer, leader)
         return answer_all(
             arm,
             approach,
             answerer,
-            asked,
+            asked if folds == 1 else replace(asked, leader=None),
+            tokenizer=self.tools.tokenizer,
             setup_seconds=setup,
-            progress=self._progress(arm.name),
+            progress=self._progress(arm.name, done),
             training=training or None,
         )
 
@@ -371,21 +427,23 @@ class Course:
 
         return trial
 
-    def _progress(self, arm: str) -> Callable[[int, int], None]:
+    def _progress(self, arm: str, before: int) -> Callable[[int, int], None]:
+        rows = len(self.test)
+
         def progress(done: int, total: int) -> None:
             if done == total or time.time() - self._last_progress > 0.5:
                 self._last_progress = time.time()
-                self.tell("arm", arm=arm, state="answering", done=done, total=total)
+                self.tell("arm", arm=arm, state="answering", done=before + done, total=rows)
 
         return progress
 
-    def _trainer(self, arm: str, seconds: float | None, training: dict[str, Any]) -> Any:
+    def _trainer(self, arm: str, seconds: float | None, training: dict[str, Any], *, fold: int | None) -> Any:
         """A function that trains on rows as `Tools.train` asks; what came out is noted in `training`."""
 
         def train(rows: Sequence[Example], held_out: Sequence[Example]) -> Path:
             self.tools.task.guard.require_clean(self.tools.task.pool, "training")
             trained = self.models.train(
-                arm,
+                arm if fold is None else f"{arm}-fold-{fold}",
                 rows,
                 held_out,
                 seconds=seconds,

@@ -1,8 +1,8 @@
 """What a verdict may say of the arms that left the race early: they are no part of it, and were run all the same.
 
-`advisor.verdict.decide` takes arms that answered all rows. Of the others the advised arm's gap on the rows that they
-did answer is all there is: where it is surely above 0 the arm is beaten, and else "it beats every other approach" is not
-true. It decides nothing anew: the advised arm stays.
+`advisor.verdict.decide` takes arms that answered all rows. Of the others there is the advised arm's gap on the rows
+that they did answer: where it is surely above 0 the arm is beaten, else "it beats every other approach" is not true. It
+decides nothing anew: the advised arm stays.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ def with_dropouts(verdict: Verdict, results: Sequence[ArmResult], *, margin: flo
     """The verdict, told with the arms that were dropped.
 
     A *winner* that does not surely beat one of them becomes *cheaper*, or a *tie* where all such gaps lie inside the
-    margin, provided that those arms cost more; a *tie* becomes *cheaper* where one lies outside. Where such an arm costs
-    less it is named, and the kind stays: it was no better than an arm that the advised one beats.
+    margin, provided that those arms cost more; a *tie* becomes *cheaper* where one lies outside. Where such an arm
+    costs less it is named, and the kind stays: it was no better than an arm that the advised one beats.
 
     Args:
         verdict: On the arms that answered all rows.

@@ -27,6 +27,7 @@ from training.models.loading import default_model, load_config, locate
 _VERSION = 2
 # What changes how the scores are judged, and none of the answers: another comparison need not be made for it.
 _JUDGEMENT = ("margin", "situation", "prices", "learning_curve")
+MOST_FOLDS = 10
 ENDPOINT_KEY = "FITTING_ROOM_ENDPOINT_KEY"
 
 
@@ -49,6 +50,8 @@ class ComparisonRequest:
         instructions: Instructions to try beside those that are found.
         endpoint: Address of an OpenAI-compatible server whose model is compared too; its key is in the environment.
         endpoint_model: The model's name there.
+        folds: Answer every row as a test row once, in so many folds, in place of a split; 1 for a split. By itself
+            where rows are few, there are no test rows of their own, and nothing is trained.
         learning_curve: Train on a quarter and on half of the rows as well, to say whether more would help.
         margin: The smallest difference that matters; .03 is three points.
         situation: How much it will be asked, how often answers change, and where it will run.
@@ -69,6 +72,7 @@ class ComparisonRequest:
     instructions: tuple[str, ...] = ()
     endpoint: str | None = None
     endpoint_model: str | None = None
+    folds: int | None = None
     learning_curve: bool = False
     margin: float = DEFAULT_MARGIN
     situation: Situation = field(default_factory=Situation)
@@ -87,6 +91,7 @@ class ComparisonRequest:
             endpoint=self.endpoint,
             endpoint_model=self.endpoint_model,
             margin=self.margin,
+            folds=self.folds,
         )
         _require_file(self.data)
         if self.metric:  # by its full name: a metric.py is then found from any folder
@@ -135,6 +140,7 @@ class ComparisonRequest:
             ("--model", self.model, None),
             ("--endpoint", self.endpoint, None),
             ("--endpoint-model", self.endpoint_model, None),
+            ("--folds", self.folds, None),
             ("--task", self.task_type, None),
             ("--metric", self.metric, None),
             ("--margin", self.margin, plain.margin),
@@ -177,6 +183,7 @@ def check_choices(
     endpoint: str | None = None,
     endpoint_model: str | None = None,
     margin: float = DEFAULT_MARGIN,
+    folds: int | None = None,
     **others: Any,
 ) -> None:
     """Refuse all that can be refused before the examples are at hand; the attributes of `ComparisonRequest`.
@@ -205,6 +212,7 @@ def check_choices(
             found=str(margin),
             expected="a number such as 0.03 for three points",
         )
+    _check_folds(folds, test)
     _check_endpoint(endpoint, endpoint_model)
     if task_type:
         metric_for(task_type)
@@ -227,6 +235,23 @@ def endpoint_answerer(endpoint: str | None, model: str | None) -> EndpointAnswer
     if endpoint is None or model is None:
         return None
     return EndpointAnswerer(endpoint, model, key=os.environ.get(ENDPOINT_KEY) or None)
+
+
+def _check_folds(folds: int | None, test: Path | None) -> None:
+    if folds is not None and not 1 <= folds <= MOST_FOLDS:
+        raise UsageError(
+            "Folds are a small whole number.",
+            where="--folds",
+            found=str(folds),
+            expected=f"1 (one split) to {MOST_FOLDS}; 5 is usual",
+        )
+    if folds is not None and folds > 1 and test is not None:
+        raise UsageError(
+            "With test rows of your own there is nothing to fold.",
+            where="--folds",
+            found="--test as well",
+            next_step="Leave one of the two out.",
+        )
 
 
 def _check_endpoint(endpoint: str | None, model: str | None) -> None:

@@ -7,17 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from advisor.approaches import Tools
+from advisor.approaches import ZeroShot
 from advisor.arms import ArmResult, skipped
 from advisor.cost import ArmCost, break_even, considerations, flips, monthly_dollars, pareto
 from advisor.dropouts import with_dropouts
 from advisor.gates import gates, under_conditions
 from advisor.lineup import ARM_TITLES, ARMS
 from advisor.metrics import confusion
-from advisor.near_far import gain_by_part, near_rows, scores_by_part
+from advisor.near_far import gain_by_part, scores_by_part
 from advisor.request import ComparisonRequest
-from advisor.retrieval import embed
-from advisor.statistics import Interval, confirmed_score
+from advisor.statistics import Interval, confirmed_score, widening
 from advisor.task import Task
 from advisor.verdict import DEFAULT_MARGIN, ArmScores, BaselineScores, Verdict, decide
 from dataset_tools.errors import DataError
@@ -35,7 +34,12 @@ def baseline_scores(task: Task) -> BaselineScores:
     return BaselineScores("copying the question", copied) if sum(copied) > sum(always.scores) else always
 
 
-def judge(task: Task, results: Sequence[ArmResult], *, margin: float = DEFAULT_MARGIN) -> Verdict:
+def wider(arm: str, folds: int) -> float:
+    """How much wider an arm's intervals are where the rows were answered in folds: what is the same in all is not."""
+    return widening(folds) if folds > 1 and ARMS[arm].approach is not ZeroShot else 1.0
+
+
+def judge(task: Task, results: Sequence[ArmResult], *, margin: float = DEFAULT_MARGIN, folds: int = 1) -> Verdict:
     """The verdict on the arms that have answered all rows, told with those that have not.
 
     It says so where fine-tuning was cut short.
@@ -46,7 +50,10 @@ def judge(task: Task, results: Sequence[ArmResult], *, margin: float = DEFAULT_M
     whole = [result for result in results if result.dropped is None]
     if not whole:
         raise DataError("No approach could be run, so there is nothing to compare.")
-    arms = [ArmScores(result.name, result.title, result.scores, ARMS[result.name].rank) for result in whole]
+    arms = [
+        ArmScores(result.name, result.title, result.scores, ARMS[result.name].rank, wider(result.name, folds))
+        for result in whole
+    ]
     verdict = decide(arms, baseline=baseline_scores(task), margin=margin)
     verdict = with_dropouts(verdict, results, margin=margin)
     cut_short = [result for result in results if result.training and result.training["passes"] < 1]
@@ -58,28 +65,28 @@ def judge(task: Task, results: Sequence[ArmResult], *, margin: float = DEFAULT_M
 
 
 def judged(
-    tools: Tools,
+    task: Task,
     results: Sequence[ArmResult],
     reasons: Mapping[str, str],
     *,
+    near: Any,
     request: ComparisonRequest,
     about: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The content of ``result.json``: the verdict with its conditions, costs, near and far rows, and a confirmation.
 
     Args:
-        tools: Of the comparison.
+        task: With all test rows; of several folds the first, with the test rows of all.
         results: The arms that were run.
         reasons: Of each arm that was not, why.
+        near: Which test rows resemble one that was learnt from; (test rows,).
         request: How it is to be judged.
         about: What else is known of the comparison, taken over as it is.
 
     Raises:
         DataError: no arm was run.
     """
-    task = tools.task
-    verdict = judge(task, results, margin=request.margin)
-    near = near_rows(*(embed([task.distinct(row) for row in rows]) for rows in (task.test, task.pool)))
+    verdict = judge(task, results, margin=request.margin, folds=about["folds"])
     result = to_result(task, results, reasons, verdict, about=about)
     rows = {row["name"]: row for row in result["arms"] if not row["skipped"]}
     _add_parts(rows, results, near)
@@ -216,7 +223,8 @@ def to_result(
     wanted = [example.completion for example in task.test]
     rows: dict[str, dict[str, Any]] = {}
     for result in results:
-        rows[result.name] = {**result.to_dict(wanted, task.metric), "cost_rank": ARMS[result.name].rank}
+        row = result.to_dict(wanted, task.metric, wider=wider(result.name, about.get("folds", 1)))
+        rows[result.name] = {**row, "cost_rank": ARMS[result.name].rank}
         if task.kind == "classification":
             answers = [answer.text for answer in result.answers]
             rows[result.name]["confusion"] = confusion(answers, wanted[: len(answers)]).to_dict()

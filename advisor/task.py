@@ -14,6 +14,7 @@ from functools import cached_property
 from advisor.metrics import Metric, metric_for, metric_named
 from dataset_tools.errors import DataError, LeakError
 from dataset_tools.example import Example
+from dataset_tools.folding import fold_rows
 from dataset_tools.similarity import NearDuplicates, common_affixes, normalise, strip_affixes
 from dataset_tools.splitting import split
 from dataset_tools.task_type import detect_task_type
@@ -161,6 +162,35 @@ def make_task(
         removed_as_leaks=len(pool) + len(validation) - len(clean_pool) - len(clean_validation),
     )
     return task if limit is None else task.limited(limit)
+
+
+def make_folds(
+    examples: Sequence[Example],
+    count: int,
+    *,
+    kind: str | None = None,
+    metric: str | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+) -> tuple[Task, ...]:
+    """The same task once for each fold: its test rows are the fold, everything else is learnt from the others.
+
+    So every row is a test row once, and none is ever a test row and learnt from at the same time. The arguments are
+    those of `make_task`.
+
+    Raises:
+        DataError: too few rows are left to compare anything.
+    """
+    parts = [fold for fold in fold_rows(examples, count, seed=seed) if fold]
+    guess = detect_task_type([example.completion for example in examples])
+    chosen = metric_named(metric).name if metric else metric_for(kind or guess.kind).name
+    tasks = []
+    for place, fold in enumerate(parts):
+        others = [example for other in parts[:place] + parts[place + 1 :] for example in other]
+        most = None if limit is None else -(-limit // len(parts))
+        made = make_task(others, fold, kind=kind or guess.kind, metric=chosen, limit=most, seed=seed)
+        tasks.append(replace(made, why="chosen by you" if kind else guess.why))
+    return tuple(tasks)
 
 
 def _hold_out(examples: Sequence[Example], seed: int) -> tuple[tuple[Example, ...], tuple[Example, ...]]:

@@ -26,6 +26,7 @@ from advisor.statistics import (
     paired_interval,
     probability_best,
     rows_needed,
+    stretched,
 )
 from advisor.statistics.bootstrap import checked_scores
 
@@ -55,12 +56,15 @@ class ArmScores:
         title: its name for people.
         scores: one an item, in [0, 1]; all arms on the same items in the same order.
         cost_rank: its place in the order of cost, the lower the cheaper; arms may share one.
+        widening: how much wider its intervals are than those of one model's scores; see
+            ``advisor.statistics.cross_fitting``. A pair has the wider of its two.
     """
 
     name: str
     title: str
     scores: Scores
     cost_rank: int
+    widening: float = 1.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scores", tuple(float(score) for score in self.scores))
@@ -182,9 +186,13 @@ class _Evidence:
         gaps: dict[tuple[str, str], Interval] = {}
         for first, second in combinations(ranked, 2):
             gap = paired_interval(first.scores, second.scores)
+            gap = stretched(gap, max(first.widening, second.widening))
             gaps[first.name, second.name] = gap
             gaps[second.name, first.name] = gap.negated()
-        gains = {arm.name: paired_interval(arm.scores, baseline.scores) for arm in ranked} if baseline else {}
+        gains: dict[str, Interval] = {}
+        if baseline:
+            plain = {arm.name: paired_interval(arm.scores, baseline.scores) for arm in ranked}
+            gains = {arm.name: stretched(plain[arm.name], arm.widening) for arm in ranked}
         scores = {arm.name: arm.scores for arm in ranked}
         return cls(ranked, baseline, margin, gaps, gains, probability_best(scores), expected_regret(scores))
 

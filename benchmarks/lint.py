@@ -26,6 +26,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # before this folder, whose files hide packages
+
 from dataset_tools import lint, schema
 
 DEFAULT_FAMILIES = ("structure", "columns", "duplicates", "text", "labels", "privacy", "tools", "preference")

@@ -55,8 +55,7 @@ def split(
         DataError: Fewer than 8 distinct rows, or the sizes leave nothing to train on, or the rows are so alike that
             no test row is different from all the others, or (``exact``) that the sizes cannot be had.
     """
-    distinct = _without_duplicates(examples)
-    _require_enough(len(distinct), of=len(examples))
+    distinct = distinct_rows(examples)
     test_size = _test_size(len(distinct), test)
     validation_size = _validation_size(len(distinct), validation, rest=max(0, len(distinct) - test_size))
     if test_size + validation_size >= len(distinct):
@@ -80,6 +79,27 @@ def split(
         test=_rows(test_units, rng),
         dropped=len(examples) - len(distinct),
     )
+
+
+def distinct_rows(examples: Sequence[Example]) -> list[Example]:
+    """The examples without those that are the same but for case and blanks.
+
+    Raises:
+        DataError: fewer than 8 are left.
+    """
+    found = _without_duplicates(examples)
+    _require_enough(len(found), of=len(examples))
+    return found
+
+
+def kept_together(examples: Sequence[Example]) -> list[Unit]:
+    """The examples in groups that must stay on one side: of one group, near-duplicates, or linked by both."""
+    return _units(examples, group_of)
+
+
+def stratum_of(examples: Sequence[Example]) -> Callable[[Example], str]:
+    """What each part of these examples should have its share of: the labels, where the answers are labels."""
+    return _stratum(examples, None)
 
 
 def _require_enough(distinct: int, *, of: int) -> None:

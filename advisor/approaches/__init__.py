@@ -26,4 +26,4 @@ APPROACHES: tuple[type[Approach], ...] = (
 )
 ARM_TITLES: dict[str, str] = {approach.name: approach.title for approach in APPROACHES}
 
-__all__ = ["APPROACHES", "ARM_TITLES", "Approach", "Prompt", "Setting", "Tools", "Trial", "Tuned", "choose"]
+__all__ = ["APPROACHES", "ARM_TITLES", "Approach", "Prompt", "Setting", "Tools", "Trial", "Tuned", "ZeroShot", "choose"]

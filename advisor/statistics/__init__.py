@@ -10,7 +10,7 @@ from advisor.statistics.best_arm import expected_regret, probability_best
 from advisor.statistics.bootstrap import Scores
 from advisor.statistics.clusters import cluster_interval
 from advisor.statistics.confirmation import Confirmed, confirmed_score
-from advisor.statistics.cross_fitting import folds, widened, widening
+from advisor.statistics.cross_fitting import folds, stretched, widened, widening
 from advisor.statistics.intervals import Interval, mean_interval, paired_interval
 from advisor.statistics.power import rows_needed, smallest_visible_gap
 from advisor.statistics.racing import FEWEST_RACE_ROWS, RaceDecision, race_decision
@@ -35,6 +35,7 @@ __all__ = [
     "rows_needed",
     "smallest_visible_gap",
     "split_decision",
+    "stretched",
     "widened",
     "widening",
     "win_loss_log_e",

@@ -83,7 +83,13 @@ def widened(interval: Interval, k: int, *, bounds: tuple[float, float] = (-1.0, 
     Raises:
         ValueError: there are fewer than two folds.
     """
-    factor = widening(k)
+    return stretched(interval, widening(k), bounds=bounds)
+
+
+def stretched(interval: Interval, factor: float, *, bounds: tuple[float, float] = (-1.0, 1.0)) -> Interval:
+    """The interval so many times as wide to either side of its estimate, within what is possible."""
+    if factor == 1:
+        return interval
     low = interval.estimate - factor * (interval.estimate - interval.low)
     high = interval.estimate + factor * (interval.high - interval.estimate)
     return Interval(interval.estimate, max(low, bounds[0]), min(high, bounds[1]))

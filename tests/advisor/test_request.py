@@ -42,6 +42,7 @@ def other_values(data: Path) -> dict[str, Any]:
         "seed": 3,
         "columns": {"prompt": "memo", "completion": "shelf"},
         "instructions": ("Answer with the queue only.",),
+        "folds": 1,
     }
 
 

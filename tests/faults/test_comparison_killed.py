@@ -42,7 +42,8 @@ def killed_after(run: RunFolder, answers: int) -> None:
 def test_after_a_kill_the_answers_that_were_kept_are_taken_and_the_rest_is_asked(
     tiny_model: Path, tmp_path: Path
 ) -> None:
-    rows = [{"prompt": f"what is {number}?", "completion": ("red", "blue", "green")[number % 3]} for number in range(90)]
+    colours = ("red", "blue", "green")
+    rows = [{"prompt": f"what is {number}?", "completion": colours[number % 3]} for number in range(90)]
     data = tmp_path / "rows.jsonl"
     data.write_text("".join(json.dumps(row) + "\n" for row in rows))
     request = ComparisonRequest(data, arms=ARMS, model=str(tiny_model), limit=12, budget_minutes=2)

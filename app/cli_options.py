@@ -51,6 +51,9 @@ Endpoint = Annotated[
 ]
 EndpointModel = Annotated[str | None, typer.Option("--endpoint-model", help="That model's name there.")]
 Margin = Annotated[float, typer.Option("--margin", help="The smallest difference that matters; .03 is three points.")]
+Folds = Annotated[
+    int | None, typer.Option("--folds", help="Answer each row as a test row once, in so many folds; 1 for one split.")
+]
 Curve = Annotated[
     bool, typer.Option("--learning-curve", help="Train on a quarter and on half of the rows too: would more help?")
 ]

@@ -207,7 +207,8 @@ def _evidence(result: dict[str, Any]) -> list[str]:
     """What else is worth a line: arms that left the race, the largest gaps, what the choice is worth, what flips it."""
     dropped = [arm for arm in result["arms"] if arm.get("dropped")]
     lines = [f"{arm['title']} left the race: {arm['dropped']['sentence']}." for arm in dropped]
-    lines += [gap["sentence"] for gap in result.get("gaps", ()) if gap["interval"] and gap["interval"][0] > 0][:_GAPS_SHOWN]
+    sure = [gap for gap in result.get("gaps", ()) if gap["interval"] and gap["interval"][0] > 0]
+    lines += [gap["sentence"] for gap in sure[:_GAPS_SHOWN]]
     confirmed = result.get("confirmed")
     if confirmed:
         low, high = (f"{100 * end:.1f}" for end in confirmed["interval"])

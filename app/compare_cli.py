@@ -18,6 +18,7 @@ from app.cli_options import (
     Endpoint,
     EndpointModel,
     File,
+    Folds,
     Instructions,
     Json,
     Kind,
@@ -52,6 +53,7 @@ def compare(
     task: Kind = None,
     metric: MetricName = None,
     margin: Margin = DEFAULT_MARGIN,
+    folds: Folds = None,
     learning_curve: Curve = False,
     requests: Requests = _USUAL.requests_a_month,
     answers_change: AnswersChanging = _USUAL.answers_change,
@@ -71,6 +73,7 @@ def compare(
         options: dict[str, Any] = {"test": test, "documents": docs, "limit": limit, "budget_minutes": budget}
         options |= {"model": model, "endpoint": endpoint, "endpoint_model": endpoint_model, "seed": seed}
         options |= {"task_type": task, "metric": metric, "margin": margin, "learning_curve": learning_curve}
+        options |= {"folds": folds}
         options |= {"arms": commands.arm_names(arms), "instructions": tuple(instruction or ())}
         options |= {"situation": Situation(requests, often, must_cite, where), "prices": commands.prices_of(price)}
         return commands.compare_file(file, {**options, "columns": data_commands.columns_of(column)}, out=out)

@@ -10,12 +10,15 @@ import typer
 from app import data_commands
 from app import training_commands as commands
 from app.cli_options import Budget, Columns, Debug, File, Json, Model, Out, Seed, run
-from training.recipe import METHODS, OBJECTIVES
+from training.recipe import METHODS, OBJECTIVES, REPORTERS
 
 _Recipe = Annotated[Path | None, typer.Option("--recipe", help="A recipe.yaml instead of derived settings.")]
 _Method = Annotated[str, typer.Option("--method", help=f"What is trained. One of: {', '.join(METHODS)}.")]
 _Objective = Annotated[str, typer.Option("--objective", help=f"What is learnt. One of: {', '.join(OBJECTIVES)}.")]
 _Set = Annotated[list[str] | None, typer.Option("--set", metavar="KNOB=VALUE", help="Change one knob of the recipe.")]
+_Report = Annotated[
+    str | None, typer.Option("--report-to", help=f"Tell another program too: {', '.join(REPORTERS[1:])}.")
+]
 _Also = Annotated[list[str] | None, typer.Option("--also", metavar="FILE=WEIGHT", help="Mix in rows of another file.")]
 
 
@@ -27,6 +30,7 @@ def train(
     objective: _Objective = "sft",
     knobs: _Set = None,
     also: _Also = None,
+    report_to: _Report = None,
     budget: Budget = None,
     column: Columns = None,
     out: Out = None,
@@ -43,7 +47,7 @@ def train(
                 recipe=recipe,
                 method=method,
                 objective=objective,
-                knobs=knobs or (),
+                knobs=(*(knobs or ()), *([f"report_to={report_to}"] if report_to else ())),
                 also=also or (),
                 minutes=budget,
                 columns=data_commands.columns_of(column),

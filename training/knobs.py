@@ -185,7 +185,7 @@ _KNOBS = {
     "report_to": Knob(
         "Another program that is sent the run's figures.",
         "none",
-        "The run's own page shows them all; wandb and others send them to where you have set them up.",
+        "The run's own page shows them all. tensorboard writes into the run's folder; others to where you set them up.",
     ),
     "seed": Knob(
         "The number that everything random starts from.",

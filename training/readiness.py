@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -122,6 +123,8 @@ def _recipe(recipe: Recipe, shape: ModelShape, machine: MachineMemory) -> Iterat
             f"Rows of {recipe.max_length + virtual + drawn} tokens do not fit the model, which holds {shape.context}: "
             f"set max_length to {max(1, shape.context - virtual - drawn)} or less."
         )
+    if recipe.report_to != "none" and importlib.util.find_spec(recipe.report_to) is None:
+        yield f"{recipe.report_to} is not installed: pip install {recipe.report_to}, or set report_to to none."
     try:
         precision_of(recipe, machine.device)
         if recipe.start_from is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -279,3 +280,10 @@ def test_while_another_run_holds_the_machine_its_memory_counts_as_free_again(
     with locks.accelerator(my_turn=lambda: True, on_wait=lambda: None):
         found = plan_rows(rows_of(60), [], model=str(tiny_model), machine=full).readiness
     assert found.ready and any("wait for its end" in warning for warning in found.warnings)
+
+
+def test_a_program_to_tell_that_is_not_installed_is_a_reason(tiny_model: Path) -> None:
+    recipe = Recipe(str(tiny_model), report_to="mlflow")
+    assert importlib.util.find_spec("mlflow") is None, "this test needs a machine without mlflow"
+    plan = plan_rows(rows_of(60), [], model="ignored", recipe=recipe, machine=CPU)
+    assert "mlflow is not installed: pip install mlflow, or set report_to to none." in plan.readiness.reasons

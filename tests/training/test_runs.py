@@ -333,3 +333,13 @@ def test_an_error_of_a_library_becomes_one_that_helps(error: Exception, said: st
 )
 def test_less_at_once_still_divides_the_batch(batch: int, micro: int, smaller: int | None) -> None:
     assert worker.smaller_micro_batch(Recipe("m", batch_size=batch, micro_batch_size=micro)) == smaller
+
+
+def test_another_program_is_told_and_what_it_wrote_stays_with_the_run(tiny_model: Path) -> None:
+    pytest.importorskip("tensorboard")
+    recipe = Recipe(str(tiny_model), method="lora", max_steps=2, report_to="tensorboard", dry_run=False)
+    run = start_training(recipe, ROWS, quick=True)
+    watch(run)
+    written = list((run.path / "tensorboard").rglob("events.out.tfevents.*"))
+    assert written and all(file.stat().st_size > 0 for file in written)
+    assert not run.checkpoints.exists()

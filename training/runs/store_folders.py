@@ -23,8 +23,9 @@ _TIMES = ("at", "ended", "started")
 
 
 def known_folders() -> list[Path]:
-    """The folders of runs in the home; a run that was put elsewhere is not among them."""
-    return sorted(file.parent.resolve() for file in (home() / "runs").glob("*/run.json"))
+    """The folders of runs and of comparisons in the home; one that was put elsewhere is not among them."""
+    places = (home() / name for name in ("runs", "comparisons"))
+    return sorted(file.parent.resolve() for place in places for file in place.glob("*/run.json"))
 
 
 def facts_of(status: Mapping[str, Any]) -> dict[str, Any]:

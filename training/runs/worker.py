@@ -51,6 +51,7 @@ def main(judges_for: Callable[[RunFolder], Judges] | None = None) -> int:
     try:
         with _ended_on_request(run) as under_way, locks.accelerator(**_queue(run)):
             run.update(state="preparing", pid=os.getpid(), started=time.time())
+            _keep_reports_of_others(run)
             _work(run, judges_for, under_way)
     except FittingRoomError as error:
         _fail(run, error)
@@ -62,6 +63,15 @@ def main(judges_for: Callable[[RunFolder], Judges] | None = None) -> int:
         _fail(run, explain(error))
         return 1
     return 0
+
+
+def _keep_reports_of_others(run: RunFolder) -> None:
+    """Have tensorboard and wandb write into the run's folder, unless the user has named another one.
+
+    By themselves they write beside the checkpoints, which go once the run is done, or into the working folder.
+    """
+    os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(run.path / "tensorboard"))
+    os.environ.setdefault("WANDB_DIR", str(run.path))
 
 
 def _work(run: RunFolder, judges_for: Callable[[RunFolder], Judges] | None, under_way: threading.Event) -> None:

@@ -167,14 +167,14 @@ def answer_all(
 ) -> ArmResult:
     """Build the prompts, answer them, score the answers. Making the prompts (retrieval) counts as answering time.
 
-    Answers that were stored before (by the probe, or a run that was stopped) count as long as those that were given.
+    Answers that were stored before (by the probe, or a run that was stopped) count as long as when they were given.
 
     Against a leader it answers a quarter of the rows, half, and all, and may be dropped in between.
     """
     began = time.perf_counter()
     given = approach.answers(asked.test)
     prompts = approach.prompts(asked.test)
-    making, stored = time.perf_counter() - began, _taken(answerer)
+    making, before = time.perf_counter() - began, _spent(answerer)
     answers: list[Answer] = []
     scores: list[float] = []
     dropped = None
@@ -191,13 +191,13 @@ def answer_all(
         dropped = out_of_the_race(arm, scores, asked)
         if dropped:
             break
-    asking, fresh = time.perf_counter() - began - making, len(answers) - (_taken(answerer) - stored)
+    asking = _spent(answerer) - before
     return ArmResult(
         arm.name,
         arm.title,
         tuple(answers),
         tuple(scores),
-        making + (asking * len(answers) / fresh if fresh else asking),
+        making + asking,
         setup_seconds,
         training,
         approach.tuned.to_dict() if approach.tuned else None,
@@ -206,9 +206,9 @@ def answer_all(
     )
 
 
-def _taken(answerer: Answerer) -> int:
-    """How many answers came from a store so far."""
-    return answerer.taken if isinstance(answerer, StoredAnswerer) else 0
+def _spent(answerer: Answerer) -> float:
+    """Seconds that an answerer has spent so far, of which differences count."""
+    return answerer.spent if isinstance(answerer, StoredAnswerer) else time.perf_counter()
 
 
 def looks(asked: Round) -> list[int]:

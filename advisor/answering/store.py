@@ -30,6 +30,8 @@ _VERSION = 1
 _PATIENCE, _PAUSE = 60.0, 0.05
 # Variables of one question to SQLite; its oldest limit is 999.
 _KEYS_AT_ONCE = 500
+# How long an answer took, as its share of its call; beside the answers, which are kept before their call is over.
+_CREATE_TIMES = "CREATE TABLE IF NOT EXISTS times (key TEXT PRIMARY KEY, seconds REAL NOT NULL) WITHOUT ROWID"
 _CREATE = """
 CREATE TABLE IF NOT EXISTS answers (
     key TEXT PRIMARY KEY, text TEXT NOT NULL, prompt_tokens INTEGER NOT NULL, answer_tokens INTEGER NOT NULL,
@@ -58,6 +60,7 @@ class AnswerStore:
             self._switch_to_write_ahead()
             self._connection.execute("PRAGMA synchronous=NORMAL")  # a lost machine may lose answers, never the file
             self._connection.execute(_CREATE)
+            self._connection.execute(_CREATE_TIMES)
 
     def _switch_to_write_ahead(self) -> None:
         """Once for a file. Where two processes do it at once, SQLite tells one of them that it is busy, unasked."""
@@ -103,6 +106,28 @@ class AnswerStore:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
 
+    def seconds(self, keys: Sequence[str]) -> dict[str, float]:
+        """How long the answers to these keys took, of those where it is known."""
+        found: dict[str, float] = {}
+        with self._lock, self._told():
+            for start in range(0, len(keys), _KEYS_AT_ONCE):
+                part = keys[start : start + _KEYS_AT_ONCE]
+                marks = ",".join("?" * len(part))
+                found |= dict(self._connection.execute(f"SELECT * FROM times WHERE key IN ({marks})", tuple(part)))
+        return found
+
+    def put_seconds(self, keys: Sequence[str], seconds: float) -> None:
+        """Keep that each of these answers took so long."""
+        with self._lock, self._told():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                rows = [(key, seconds) for key in keys]
+                self._connection.executemany("INSERT OR REPLACE INTO times VALUES (?, ?)", rows)
+                self._connection.execute("COMMIT")
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+
     def __len__(self) -> int:
         with self._lock, self._told():
             count: int = self._connection.execute("SELECT COUNT(*) FROM answers").fetchone()[0]
@@ -139,6 +164,7 @@ class StoredAnswerer:
 
     Attributes:
         taken: How many answers came from the store, or from an equal prompt of the same call, so far.
+        spent: Seconds that all its answers took, those that came from the store as long as when they were given.
     """
 
     def __init__(self, answerer: Answerer, store: AnswerStore, *, model_key: str) -> None:
@@ -147,6 +173,7 @@ class StoredAnswerer:
         self._store = store
         self._model_key = model_key
         self.taken = 0
+        self.spent = 0.0
 
     def answer(
         self,
@@ -178,9 +205,11 @@ class StoredAnswerer:
         asked = [given[0] for given in places.values()]
         done_before = len(prompts) - sum(len(given) for given in places.values())
         self.taken += len(prompts) - len(asked)
+        stored = [key for place, key in enumerate(keys) if place not in _all(places)]
         if progress and done_before:
             progress(done_before, len(prompts))
         if not asked:
+            self.spent += self._as_given(stored)
             return [known[key] for key in keys]
 
         def keep(index: int, answer: Answer) -> None:
@@ -192,6 +221,7 @@ class StoredAnswerer:
                     on_answer(place, answer)
 
         repeated = len(prompts) - done_before - len(asked)
+        began = time.perf_counter()
         self._answerer.answer(
             [prompts[place] for place in asked],
             max_new_tokens=max_new_tokens,
@@ -199,7 +229,20 @@ class StoredAnswerer:
             tools=[declared[place] for place in asked],
             on_answer=keep,
         )
+        each = (time.perf_counter() - began) / len(asked)
+        self._store.put_seconds([keys[place] for place in asked], each)
+        self.spent += each * (len(asked) + repeated) + self._as_given(stored, otherwise=each)
         return [known[key] for key in keys]
+
+    def _as_given(self, keys: Sequence[str], *, otherwise: float | None = None) -> float:
+        """Seconds that stored answers took. That is not kept of a call that was cut off: then as long as the others."""
+        known = self._store.seconds(list(dict.fromkeys(keys)))
+        usual = sum(known.values()) / len(known) if known else 0.0
+        return sum(known.get(key, usual if otherwise is None else otherwise) for key in keys)
+
+
+def _all(places: Mapping[str, Sequence[int]]) -> set[int]:
+    return {place for given in places.values() for place in given}
 
 
 def _shifted(progress: Progress | None, before: int, asked: int, repeated: int) -> Progress | None:

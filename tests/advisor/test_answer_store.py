@@ -240,3 +240,23 @@ def test_a_model_that_is_none_has_no_key() -> None:
     with pytest.raises(ModelError, match="neither a folder nor a model id"):
         model_key("no such: model")
     assert model_key("nobody/nothing").startswith("nobody/nothing:")
+
+
+def test_a_stored_answer_counts_as_long_as_when_it_was_given(tmp_path: Path) -> None:
+    class Slow:
+        def answer(self, prompts: Any, *, on_answer: Any = None, **options: Any) -> list[Answer]:
+            time.sleep(0.05 * len(prompts))
+            answers = [Answer("yes", 1, 1, True) for _ in prompts]
+            for place, answer in enumerate(answers):
+                on_answer(place, answer)
+            return answers
+
+    prompts = [(Message("user", f"question {number}"),) for number in range(4)]
+    store = AnswerStore(tmp_path / "answers.sqlite3")
+    first = StoredAnswerer(Slow(), store, model_key="m")
+    first.answer([*prompts, prompts[0]], max_new_tokens=4)
+    again = StoredAnswerer(Slow(), store, model_key="m")
+    again.answer([*prompts, prompts[0]], max_new_tokens=4)
+    assert (first.taken, again.taken) == (1, 5)
+    assert first.spent > 0.2 and again.spent == pytest.approx(first.spent)
+    assert StoredAnswerer(Slow(), store, model_key="m").spent == 0

@@ -26,10 +26,10 @@ from advisor.near_far import near_rows
 from advisor.report import items_csv, to_html, to_markdown
 from advisor.request import ComparisonRequest
 from advisor.results import items, judged, wider
-from advisor.retrieval import embed, load_documents
+from advisor.retrieval import embed
+from advisor.rows import read_rows
 from advisor.statistics import smallest_visible_gap
-from advisor.task import Task, make_folds, make_task
-from dataset_tools.dataset import load_examples
+from advisor.task import Task
 from dataset_tools.errors import RunError
 from dataset_tools.example import Example
 from dataset_tools.writing import write_jsonl, write_text_atomically
@@ -40,8 +40,6 @@ from training.runs.heartbeat import Heartbeat
 OnEvent = Callable[[dict[str, Any]], None]
 # Rows of the probe that the budget sizes the test set from; an answer is cut at a quarter over the longest wanted.
 _PROBE_ROWS, _ANSWER_SLACK, _LONGEST_ANSWER = 8, 1.25, 512
-# With so few rows a test part says little, and each row serves as a test row in a fold (SCIENCE 2).
-_FOLDS, _FEWEST_TO_FOLD, _FEW_ROWS = 5, 20, 300
 
 
 class StoppedError(RunError):
@@ -80,11 +78,12 @@ class Course:
     def _run(self) -> dict[str, Any]:
         began = time.time()
         self.tell("phase", phase="reading the data")
-        tasks, rows = self._read()
+        read = read_rows(self.request)
+        self.documents, self.left_out = read.documents, [*read.left_out]
         self.tell("phase", phase=self.loading)
         minutes = self.request.budget_minutes or (None if machine().has_accelerator else DEFAULT_CPU_MINUTES)
         self.budget = Budget(minutes, began)
-        self.parts = [self._tools(task) for task in tasks]
+        self.parts = [self._tools(task) for task in read.tasks]
         self.tools = self.parts[0]
         arms = self._choose_arms()
         plan = self._plan(arms)
@@ -93,7 +92,7 @@ class Course:
         curve = self._learning_curve(results)
         about = {
             "model": self.models.name,
-            "rows_read": rows,
+            "rows_read": read.rows,
             "seconds": round(time.time() - began, 1),
             "budget_minutes": minutes,
             "left_out": self._left_out(),
@@ -161,40 +160,6 @@ class Course:
 
         return np.concatenate([near(tools.task) for tools in self.parts])
 
-    def _read(self) -> tuple[tuple[Task, ...], int]:
-        """The task, once for each fold."""
-        request = self.request
-        examples = self._load(request.data)
-        test = self._load(request.test) if request.test else None
-        self.documents = load_documents(request.documents) if request.documents else ()
-        how: dict[str, Any] = {"kind": request.task_type, "metric": request.metric, "seed": request.seed}
-        count = self._fold_count(examples)
-        if count > 1:
-            return make_folds(examples, count, limit=request.limit, **how), len(examples)
-        task = make_task(examples, test, limit=request.limit, **how)
-        if task.removed_as_leaks:
-            self.left_out.append(f"{task.removed_as_leaks} training rows that are test rows, or nearly")
-        return (task,), len(examples) + len(test or ())
-
-    def _fold_count(self, examples: Sequence[Example]) -> int:
-        """How many folds: those asked for; else 5 where rows are few and nothing is trained five times over."""
-        if self.request.folds:
-            return self.request.folds
-        arms = asked_for(self.request.arms, endpoint=self.request.endpoint is not None)
-        trains = any(arm.approach.needs_training for arm in arms)
-        few = _FEWEST_TO_FOLD <= len(examples) <= _FEW_ROWS
-        return _FOLDS if few and self.request.test is None and not trains else 1
-
-    def _load(self, path: Path) -> tuple[Example, ...]:
-        """The usable rows of a file; those that are not are said to be left out."""
-        dataset = load_examples(path, columns=self.request.columns)
-        unusable = dataset.report.rows - len(dataset.examples)
-        if unusable:
-            self.left_out.append(
-                f"{unusable} of {dataset.report.rows} rows of {path.name} with errors; fitting-room lint names them"
-            )
-        return dataset.examples
-
     def _tools(self, task: Task) -> Tools:
         accelerated, context = machine().has_accelerator, self.models.context
         return Tools(
@@ -257,7 +222,9 @@ class Course:
 
     def _planned(self, arms: Sequence[Arm]) -> dict[str, Any]:
         rows, validation = len(self.test), len(self.tools.task.validation)
-        names = [arm.name for arm in arms]
+        names, task = [arm.name for arm in arms], self.tools.task
+        trains = any(arm.approach.needs_training for arm in arms)
+        memory = self.models.training_memory(task.pool, task.validation) if trains else None
         probed = min(self.budget.probed_rows(documents=bool(self.documents)), validation or len(self.tools.task.pool))
         return {
             "test_rows": rows,
@@ -269,11 +236,18 @@ class Course:
                 {
                     "name": arm.name,
                     "seconds": round(self.budget.forecast(arm.name, rows), 1),
+                    "dollars": self._dollars(self.budget.forecast(arm.name, rows)),
+                    "memory": memory if arm.approach.needs_training else None,
                     "trains": arm.approach.needs_training,
                 }
                 for arm in arms
             ],
         }
+
+    def _dollars(self, seconds: float) -> float | None:
+        """What so long on the machine costs; None where no machine is paid for by the hour."""
+        request = self.request
+        return seconds / 3600 * request.prices.machine_hour if request.situation.runs_on == "own_gpu" else None
 
     def _probe(self, base: Answerer) -> float:
         """Seconds that zero-shot takes for a row, after a first few that warm up.

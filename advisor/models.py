@@ -68,6 +68,10 @@ class Models(Protocol):
         """Of each answer the sum of its tokens' negative log likelihoods, and their count; None where not to be had."""
         ...
 
+    def training_memory(self, rows: Sequence[Example], held_out: Sequence[Example]) -> int | None:
+        """Bytes that training on such rows takes, as an estimate; None where it is not known."""
+        ...
+
     def train(
         self,
         arm: str,
@@ -131,6 +135,10 @@ class LocalModels:
     ) -> list[tuple[float, int]] | None:
         """Of each answer the sum of its tokens' negative log likelihoods, and their count."""
         return self._local(adapter).nll(prompts, completions)
+
+    def training_memory(self, rows: Sequence[Example], held_out: Sequence[Example]) -> int | None:
+        """Bytes that training on such rows takes, as an estimate."""
+        return plan_rows(rows, held_out, model=self.name, tokenizer=self.tokenizer).estimate.memory
 
     def _local(self, adapter: Path | None) -> LocalAnswerer:
         """A model, loaded once; of the tuned ones the last alone is kept in memory."""

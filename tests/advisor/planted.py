@@ -119,6 +119,9 @@ class RuledModels:
     def nll(self, prompts: Any, completions: Any, *, adapter: Path | None = None) -> None:
         return None
 
+    def training_memory(self, rows: Sequence[Example], held_out: Sequence[Example]) -> int | None:
+        return None
+
     def train(
         self,
         arm: str,

@@ -23,7 +23,7 @@ run: setup ## Serve the app on this machine
 
 test: check ## Check the code and run every test
 	@$(BIN)/fitting-room prepare
-	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.installed-dev ## Lint and type-check
 	@$(BIN)/ruff check .

@@ -88,8 +88,13 @@ FORM_SCRIPT = """
 const form = () => document.querySelector('[data-recipe]');
 const named = () => [...(form()?.querySelectorAll('[name]') ?? [])];
 const fields = () => Object.fromEntries(named().map((one) => [one.name, one.value]));
-const state = (window.fittingRoomRecipe ??= {told: '', form: null, waiting: null, changed: null, tries: 0});
-const send = (data) => trigger(data.slow ? 'input' : 'submit', {data, fields: fields()});
+const state = (window.fittingRoomRecipe ??= {
+  told: '', form: null, waiting: null, changed: null, tries: 0, turn: 0, seen: 0,
+});
+const send = (data) => {
+  state.turn += 1;
+  trigger(data.slow ? 'input' : 'submit', {data, fields: {...fields(), '#turn': String(state.turn)}});
+};
 const pump = () => {
   if (!state.changed || state.waiting) return;
   const data = state.changed;
@@ -110,7 +115,13 @@ const answered = () => {
 const settle = () => {
   const told = document.querySelector('[data-knobs]')?.dataset.knobs ?? '';
   if (!told || !form() || (told === state.told && form() === state.form)) return;
-  const known = JSON.parse(told);
+  const known = JSON.parse(told), turn = Number(known['#'] || 0);
+  if (turn && turn < state.seen) {  // an old answer that came late: what it shows is asked for again
+    state.told = told;
+    state.changed ??= {do: 'change', slow: ''};
+    return pump();
+  }
+  state.seen = Math.max(turn, state.seen);
   for (const box of form().querySelectorAll('[data-knob]')) {
     const knob = known[box.dataset.knob], field = box.querySelector('[name]');
     if (!knob) continue;
@@ -265,4 +276,5 @@ def knob_data(states: Mapping[str, KnobState], *, serial: str, received: Mapping
     data: dict[str, object] = {
         name: {**asdict(state), "received": received.get(name, state.value)} for name, state in states.items()
     }
-    return html('<span hidden data-knobs="{}"></span>', json.dumps({**data, "": serial}))
+    turn = received.get("#turn", "")  # which question this answers: answers may overtake each other
+    return html('<span hidden data-knobs="{}"></span>', json.dumps({**data, "": serial, "#": turn}))

@@ -1,7 +1,8 @@
-"""Training runs as their folders tell of them: found by what a user calls them, summed up, compared with each other.
+"""Runs as their folders tell of them: found by what a user calls them, summed up, compared with each other.
 
-For the command line and the pages alike. It starts, stops and changes nothing, but that a run whose process is gone
-without a word is marked as interrupted (`training.runs.supervisor.state_of`).
+What is particular to comparisons is in `app.comparisons`; the rest is about training runs. For the command line
+and the pages alike. It starts, stops and changes nothing, but that a run whose process is gone without a word is marked
+as interrupted (`training.runs.supervisor.state_of`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -47,7 +48,10 @@ _TAIL = 1 << 16  # bytes of a log's end that are read first for its last events
 
 @dataclass(frozen=True)
 class RunSummary:
-    """A run in a line of a list. Times are in seconds, ``created`` since the epoch; None is what is not known (yet)."""
+    """A run in a line of a list. Times are in seconds, ``created`` since the epoch; None is what is not known (yet).
+
+    ``kind`` is "training" or "comparison" (`app.comparisons`); ``verdict`` is what a comparison advises, in short.
+    """
 
     run: str
     folder: str
@@ -65,6 +69,8 @@ class RunSummary:
     eta: float | None
     tokens_per_second: float | None
     phase: str
+    kind: str = "training"
+    verdict: str = ""
 
     @property
     def live(self) -> bool:
@@ -74,41 +80,58 @@ class RunSummary:
 
 def known_runs() -> list[RunFolder]:
     """All training runs of this machine, the newest first: those in the home, and others that the index knows of."""
-    root = home() / "runs"
+    return _known(home() / "runs", "training")
+
+
+def known_comparisons() -> list[RunFolder]:
+    """All comparisons of this machine, the newest first, likewise."""
+    return _known(home() / "comparisons", "comparison")
+
+
+def _known(root: Path, kind: str) -> list[RunFolder]:
     folders = {file.parent.resolve() for file in root.glob("*/run.json")}
-    folders |= {Path(folder) for folder in _indexed(root, int(time.time() / _INDEX_SECONDS))}
-    runs = [RunFolder(folder) for folder in folders if (folder / "run.json").is_file()]
+    folders |= {Path(folder) for folder in _indexed(root, kind, int(time.time() / _INDEX_SECONDS))}
+    return newest_first(RunFolder(folder) for folder in folders if (folder / "run.json").is_file())
+
+
+def newest_first(runs: Iterable[RunFolder]) -> list[RunFolder]:
+    """The runs in the order of lists."""
     return sorted(runs, key=lambda run: (float(status_of(run).get("created") or 0), run.path.name), reverse=True)
 
 
-@lru_cache(maxsize=1)
-def _indexed(root: Path, moment: int) -> tuple[str, ...]:
+@lru_cache(maxsize=2)
+def _indexed(root: Path, kind: str, moment: int) -> tuple[str, ...]:
     """The folders of the index of runs; none where it cannot be read, as the runs themselves do not depend on it."""
     from training.runs.store import RunStore
 
     with contextlib.suppress(FittingRoomError), RunStore.open() as store:
-        return tuple(str(record.folder) for record in store.runs(kind="training"))
+        return tuple(str(record.folder) for record in store.runs(kind=kind))
     return ()
+
+
+def is_comparison(run: RunFolder) -> bool:
+    """Whether a run is a comparison, and no training."""
+    return (run.path / "request.json").is_file() and not (run.path / "recipe.yaml").is_file()
 
 
 def status_of(run: RunFolder) -> Mapping[str, Any]:
     """What a run's run.json says; empty where it cannot be read. To be read only: it is kept until the file changes."""
-    return _kept(run.path / "run.json", _read_status) or {}
+    return kept(run.path / "run.json", _read_status) or {}
 
 
 def recipe_of(run: RunFolder) -> Recipe | None:
     """How a run trains; None where that cannot be read (any more)."""
-    return _kept(run.path / "recipe.yaml", _read_recipe)
+    return kept(run.path / "recipe.yaml", _read_recipe)
 
 
-def _kept(file: Path, read: Callable[[Path], T]) -> T | None:
+def kept(file: Path, read: Callable[[Path], T]) -> T | None:
     """What was read from a file, read again where it is another one by now; None where it is not there."""
     try:
         stat = file.stat()
     except OSError:
         return None
-    kept: T = _read_once(file, read, (stat.st_ino, stat.st_mtime_ns, stat.st_size))
-    return kept
+    known: T = _read_once(file, read, (stat.st_ino, stat.st_mtime_ns, stat.st_size))
+    return known
 
 
 @lru_cache(maxsize=1024)
@@ -134,13 +157,17 @@ def _read_ended(file: Path) -> RunSummary | None:
     return _summary(run) if status_of(run).get("state") in ENDED else None
 
 
-def find_run(named: str) -> RunFolder:
-    """The run that a user means by an id, the beginning of one, or a folder.
+def find_run(named: str, *, comparisons: bool = False) -> RunFolder:
+    """The training run that a user means by an id, the beginning of one, or a folder.
+
+    Args:
+        named: What was typed.
+        comparisons: Whether it may be a comparison as well.
 
     Raises:
         UsageError: there is none, or several begin like this.
     """
-    runs = known_runs()
+    runs = known_runs() + (known_comparisons() if comparisons else [])
     ids = [run.path.name for run in runs]
     matching = [run for run in runs if run.path.name == named]
     matching = matching or [run for run in runs if named and run.path.name.startswith(named)]
@@ -161,7 +188,7 @@ def find_run(named: str) -> RunFolder:
         )
     folder = Path(os.path.expanduser(named))
     if named and os.path.isfile(folder / "run.json"):
-        return _of_folder(folder.resolve())
+        return _of_folder(RunFolder(folder.resolve()), comparisons=comparisons)
     close = difflib.get_close_matches(named, ids, n=_CLOSE, cutoff=0.5)
     raise UsageError(
         "There is no such run.",
@@ -171,14 +198,14 @@ def find_run(named: str) -> RunFolder:
     )
 
 
-def _of_folder(folder: Path) -> RunFolder:
-    if not (folder / "recipe.yaml").is_file():
+def _of_folder(run: RunFolder, *, comparisons: bool) -> RunFolder:
+    if not (run.path / "recipe.yaml").is_file() and not (comparisons and is_comparison(run)):
         raise UsageError(
             "What was run in this folder is no training.",
-            where=str(folder),
+            where=str(run.path),
             next_step="`fitting-room runs list` lists the training runs of this machine.",
         )
-    return RunFolder(folder)
+    return run
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -188,11 +215,11 @@ def _listed(names: Sequence[str]) -> str:
 
 def summary_of(run: RunFolder) -> RunSummary:
     """How a run stands, from its run.json, its recipe and the end of its log."""
-    return _kept(run.path / "run.json", _read_ended) or _summary(run)
+    return kept(run.path / "run.json", _read_ended) or _summary(run)
 
 
 def _summary(run: RunFolder) -> RunSummary:
-    state = _state(run)
+    state = state_to_tell(run)
     status, recipe, told = status_of(run), recipe_of(run), last_events(run, ("step", "evaluation", "training"))
     result = result_of(run, state)
     step, live = told.get("step", {}), state not in ENDED
@@ -238,7 +265,7 @@ def model_title(model: str) -> str:
     return embedded.TITLE if model == embedded.NAME else Path(model).name if os.path.isabs(model) else model
 
 
-def _state(run: RunFolder) -> str:
+def state_to_tell(run: RunFolder) -> str:
     """The state; that of a run which cannot be marked, as on a disk that is read only, is what its folder says."""
     try:
         return state_of(run)

@@ -1,4 +1,4 @@
-"""The commands for training runs: ``fitting-room runs list | show | stop | resume | diff | delete``.
+"""The commands for runs, trainings and comparisons: ``fitting-room runs list | show | stop | resume | diff | delete``.
 
 What they do is in `app.runs_commands`.
 """
@@ -14,14 +14,14 @@ from app import commands, runs_commands, stopping
 from app.cli_options import Debug, Json, run
 from dataset_tools.errors import UsageError
 
-runs = typer.Typer(name="runs", help="List, watch, stop, resume and compare training runs.", no_args_is_help=True)
+runs = typer.Typer(name="runs", help="List, watch, stop and resume trainings and comparisons.", no_args_is_help=True)
 Run = Annotated[str, typer.Argument(metavar="RUN", help="Its id, the beginning of its id, or its folder.")]
 _WATCHES = "Watch it until its end; Ctrl-C leaves it be."
 
 
 @runs.command("list")
 def list_runs(as_json: Json = False, debug: Debug = False) -> None:
-    """All training runs of this machine, the newest first."""
+    """All training runs and comparisons of this machine, the newest first."""
     run(runs_commands.list_runs, runs_commands.print_list, as_json, debug)
 
 
@@ -32,7 +32,7 @@ def show(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """How a run stands: its settings, phases, figures, health, error and files."""
+    """How a run stands: settings, phases, figures, health and files; of a comparison its verdict and approaches."""
     if follow:
         _watch(lambda: runs_commands.follow_run(named), as_json, debug)
     else:
@@ -58,7 +58,7 @@ def resume(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Go on with a run that was stopped, interrupted or has failed, from its last whole checkpoint."""
+    """Go on with a run that was stopped, interrupted or has failed, from what it has finished."""
     work = lambda: runs_commands.resume_run(named, force=force, wait=wait)  # noqa: E731  # the same for both
     if wait:
         _watch(work, as_json, debug)
@@ -79,7 +79,7 @@ def delete(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Delete a run with its adapter, its checkpoints and its copy of the rows."""
+    """Delete a run with all that it has made and its copy of the rows."""
 
     def confirm(question: str) -> bool:
         if yes:

@@ -1,4 +1,7 @@
-"""What ``fitting-room runs`` does, and how it looks in a terminal. Options and their errors are in `app.runs_cli`."""
+"""What ``fitting-room runs`` does, and how it looks in a terminal. Options and their errors are in `app.runs_cli`.
+
+What it says of comparisons is in `app.comparison_commands`.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from app import comparison_commands
 from app.commands import console, escape, output
+from app.comparisons import comparison_summary
 from app.components.markup import duration
 from app.components.run_series import last, notes, phases
 from app.progress import TerminalProgress
@@ -23,8 +28,11 @@ from app.run_reading import (
     figures_of,
     find_run,
     has_artefact,
+    is_comparison,
+    known_comparisons,
     known_runs,
     last_events,
+    newest_first,
     recipe_of,
     result_of,
     summary_of,
@@ -39,20 +47,28 @@ _LIGHTS = {"green": "[green]●[/]", "amber": "[yellow]●[/]", "red": "[red]●
 _POLL = 0.3  # seconds between two looks at a run's events
 _PARTS = ("train", "validation")
 _NUMBERS = ("rows", "step", "loss", "val. loss")
+_LEFT_OUT = ("model", "started", "method")  # where there is little room; the id tells when
 _ROOM, _WIDE = 110, 160  # characters: that a whole table needs, and that a file or a pipe is given
 
 
 def list_runs() -> dict[str, Any]:
-    """All training runs, the newest first."""
-    return {"runs": [asdict(summary_of(run)) for run in known_runs()]}
+    """All training runs and comparisons, the newest first."""
+    runs = newest_first([*known_runs(), *known_comparisons()])
+    return {"runs": [asdict(_summary(run)) for run in runs]}
+
+
+def _summary(run: RunFolder) -> RunSummary:
+    return comparison_summary(run) if is_comparison(run) else summary_of(run)
 
 
 def show_run(named: str) -> dict[str, Any]:
     """All that there is to say about a run."""
-    return _told(find_run(named))
+    return _told(find_run(named, comparisons=True))
 
 
 def _told(run: RunFolder) -> dict[str, Any]:
+    if is_comparison(run):
+        return comparison_commands.told(run)
     summary, status, recipe = summary_of(run), run.status(), recipe_of(run)
     events, _ = run.events()
     result = result_of(run, summary.state)
@@ -103,10 +119,16 @@ def _files(run: RunFolder) -> dict[str, str]:
 
 def stop_run(named: str, *, discard: bool) -> dict[str, Any]:
     """Ask a run to stop, and wait until it has."""
-    run = find_run(named)
+    run = find_run(named, comparisons=True)
     before = supervisor.state_of(run)
     if before in ENDED:
         return {"run": run.path.name, "state": before, "stopped": False}
+    if discard and is_comparison(run):
+        raise UsageError(
+            "What a comparison has finished is kept.",
+            expected="stop without --discard",
+            next_step=f"`fitting-room runs delete {run.path.name}` removes it once it has stopped.",
+        )
     with console.status("Stopping after the current step ..."):
         state = supervisor.stop(run, keep=not discard)
     return {"run": run.path.name, "state": state, "stopped": True, "discarded": discard and state != "done"}
@@ -114,9 +136,12 @@ def stop_run(named: str, *, discard: bool) -> dict[str, Any]:
 
 def resume_run(named: str, *, force: bool, wait: bool) -> dict[str, Any]:
     """Let a run go on; watch it to its end, or come back at once."""
-    run = find_run(named)
+    run = find_run(named, comparisons=True)
     position = run.events()[1]
-    supervisor.resume(run, force=force)
+    if is_comparison(run):
+        comparison_commands.resume(run)
+    else:
+        supervisor.resume(run, force=force)
     if not wait:
         return {"run": run.path.name, "state": supervisor.state_of(run)}
     return _followed(run, position)
@@ -124,7 +149,7 @@ def resume_run(named: str, *, force: bool, wait: bool) -> dict[str, Any]:
 
 def follow_run(named: str) -> dict[str, Any]:
     """Watch a run until its end; then all that there is to say about it."""
-    run = find_run(named)
+    run = find_run(named, comparisons=True)
     return _followed(run, None)
 
 
@@ -139,7 +164,10 @@ def _followed(run: RunFolder, position: int | None) -> dict[str, Any]:
             follow(run, progress, position=position)
     except KeyboardInterrupt:
         return {**_told(run), "left": True}
-    supervisor.outcome(run)
+    if is_comparison(run):
+        comparison_commands.require_result(run)
+    else:
+        supervisor.outcome(run)
     return _told(run)
 
 
@@ -183,8 +211,8 @@ def diff_runs(first: str, second: str) -> dict[str, Any]:
 
 def delete_run(named: str, *, confirm: Callable[[str], bool]) -> dict[str, Any]:
     """Remove a run and all that it made, where the user confirms it."""
-    run = find_run(named)
-    made = " with what it has made" if has_artefact(run) else ""
+    run = find_run(named, comparisons=True)
+    made = " with what it has made" if has_artefact(run) or is_comparison(run) else ""
     if not confirm(f"Delete the run {run.path.name}{made}, in {run.path}?"):
         return {"run": run.path.name, "deleted": False}
     supervisor.delete(run)
@@ -194,11 +222,11 @@ def delete_run(named: str, *, confirm: Callable[[str], bool]) -> dict[str, Any]:
 def print_list(result: Mapping[str, Any]) -> None:
     """The runs as a table."""
     if not result["runs"]:
-        output.print("There is no training run yet. `fitting-room train FILE` starts one.")
+        output.print("There is no run yet. `fitting-room compare FILE` or `fitting-room train FILE` starts one.")
         return
     shown = list(zip(*(_line(run).items() for run in result["runs"]), strict=True))
-    if output.is_terminal and output.width < _ROOM:  # the id tells when
-        shown = [column for column in shown if column[0][0] not in ("model", "started")]
+    if output.is_terminal and output.width < _ROOM:
+        shown = [column for column in shown if column[0][0] not in _LEFT_OUT]
     table = Table(box=None, pad_edge=False)
     for column in shown:
         table.add_column(column[0][0], no_wrap=True, justify="right" if column[0][0] in _NUMBERS else "left")
@@ -215,6 +243,7 @@ def _line(run: Mapping[str, Any]) -> dict[str, str]:
     aim = "" if run["objective"] in ("", "sft") else f" {run['objective'].upper()}"
     return {
         "run": escape(run["run"]),
+        "kind": run["kind"],
         "state": f"[{style}]{run['state']}[/]",
         "model": escape(run["model"]),
         "method": escape(f"{run['method']}{aim}"),
@@ -229,6 +258,8 @@ def _line(run: Mapping[str, Any]) -> dict[str, str]:
 
 def print_run(result: Mapping[str, Any]) -> None:
     """A run for people."""
+    if result["kind"] == "comparison":
+        return comparison_commands.show(result)
     style = _STYLES.get(result["state"], "cyan")
     took = f", {duration(result['seconds'])}" if result["seconds"] is not None else ""
     output.print(f"[bold]{escape(result['run'])}[/]  [{style}]{result['state']}[/]  {_when(result['created'])}{took}")

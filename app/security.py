@@ -13,8 +13,11 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+POLICY = "Content-Security-Policy"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _READING = ("GET", "HEAD", "OPTIONS")
+# For a page that was written to the disk and may have been changed there: it runs nothing, and belongs to no site.
+SEALED = "sandbox; default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 # Gradio's pages build their templates with Function() and inline styles. Nothing may be loaded from elsewhere: no
 # font, no script, and no picture that an answer of a model names.
 _POLICY = (
@@ -23,7 +26,7 @@ _POLICY = (
     "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
 )
 HEADERS = {
-    "Content-Security-Policy": _POLICY,
+    POLICY: _POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -48,7 +51,11 @@ class LocalOnly:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
+                headers = MutableHeaders(scope=message)
+                own = headers.get(POLICY)
+                headers.update(HEADERS)
+                if own:  # of two policies a browser heeds both, so that it can only be stricter
+                    headers.append(POLICY, own)
             await send(message)
 
         await app(scope, receive, send_with_headers)

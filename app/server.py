@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.components.layout import CSS, address, theme
 from app.drafts import export
-from app.security import LOOPBACK, LocalOnly
+from app.security import LOOPBACK, POLICY, SEALED, LocalOnly
 from app.versions import downloads
 from app.workspace import Workspace, find
 from dataset_tools import UsageError
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 logger = logging.getLogger(__name__)
-_DOWNLOADS = ("result.json", "report.md", "report.html", "items.jsonl")
+_DOWNLOADS = ("result.json", "report.md", "report.html", "items.jsonl", "items.csv")
+_FRESH = {"Cache-Control": "no-cache"}  # a comparison may be judged again
 _LARGEST_UPLOAD = "2gb"
 _KEPT_SECONDS = 3600  # uploads are moved away at once; what is left in Gradio's cache goes after an hour
 _TRIED_PORTS = 50
@@ -75,7 +76,15 @@ def create_server(workspace: Workspace | None = None) -> FastAPI:
         run = find(workspace.comparisons(), comparison)
         if run is None or name not in _DOWNLOADS or not (run.path / name).is_file():
             raise HTTPException(404, "There is no such file.")
-        return FileResponse(run.path / name, filename=f"{comparison}-{name}", media_type="application/octet-stream")
+        kind = "application/octet-stream"
+        return FileResponse(run.path / name, filename=f"{comparison}-{name}", media_type=kind, headers=_FRESH)
+
+    @server.get("/report/{comparison}")
+    def report(comparison: str) -> FileResponse:
+        run = find(workspace.comparisons(), comparison)
+        if run is None or not (run.path / "report.html").is_file():
+            raise HTTPException(404, "There is no such report.")
+        return FileResponse(run.path / "report.html", media_type="text/html", headers=_FRESH | {POLICY: SEALED})
 
     @server.get("/draft/{project}/{name}")
     def download_draft(project: str, name: str) -> FileResponse:

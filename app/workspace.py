@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from app.components.markup import sendable, shortened
+from app.run_reading import known_comparisons
 from dataset_tools import RunError, UsageError, write_text_atomically
 from dataset_tools.errors import FittingRoomError
 from training.home import home
@@ -284,9 +285,7 @@ class Workspace:
 
     def comparisons(self) -> list[RunFolder]:
         """All comparisons, the newest first; the one that was opened before all others."""
-        from advisor.comparison import comparisons_folder
-
-        found = _run_folders(comparisons_folder())
+        found = known_comparisons()
         if self.opened:
             found = [RunFolder(self.opened), *(run for run in found if run.path != self.opened)]
         return found

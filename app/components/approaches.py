@@ -1,4 +1,4 @@
-"""What the approaches are, in a sentence each, for whoever meets their names for the first time. It runs none."""
+"""What the approaches are, in a sentence each, for whoever meets their names first; and why one was not run."""
 
 from __future__ import annotations
 
@@ -21,6 +21,21 @@ _ABOUT = {
     "qlora-few-shot": "The adapter is trained on rows with a few of your examples before them.",
     "qlora-rag": "The adapter is trained on rows with the passages that were found for them.",
 }
+
+
+# What the command line is told to do about an approach that cannot be run, and what one does here.
+_HERE = {
+    "give them with --docs": "add them on the Data page",
+    "give one with --endpoint": "give one under “Another model”",
+    "raise --budget": "give it more minutes",
+}
+
+
+def why_not_here(reason: str) -> str:
+    """Why an approach was not run, with what can be done about it on the pages."""
+    for there, here in _HERE.items():
+        reason = reason.replace(there, here)
+    return reason
 
 
 def approaches_explained(titles: Iterable[tuple[str, str]]) -> Markup:

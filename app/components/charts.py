@@ -1,31 +1,42 @@
-"""The charts: scores with their intervals, and the losses of one or of several runs. Readable in light and in dark."""
+"""The charts: scores, costs and learning curves with their intervals, and the losses of one or of several runs.
+
+Readable in light and in dark.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from advisor.report.plots import Axis, cost_plot
 from app.components.run_series import Points, curve, last, thinned
 
 _ACCENT, _PLAIN, _TEXT, _GRID = "#14a098", "#94a3b8", "#7c8899", "rgba(130,145,165,.22)"
+_OTHER = "#64748b"  # a dot with a white number in it
 _VALIDATION = "#e08a1e"
 _SEVERAL = ("#14a098", "#e08a1e", "#5b8def", "#d1548e", "#8a6fd1", "#6f9c2f")
+_COST_NAMES = {"time of a request on this machine": "seconds a request, on this machine"}
+_ROOM = 1.45  # how many times the last one a mark must be
 _MOST_POINTS = 800  # of a line; more could not be told apart on a screen
 _SMOOTHING = 0.85  # share of the past in the running mean of the training loss; the raw losses stay visible
 
 
 def scores_chart(result: Mapping[str, Any], best: str | None) -> Any:
-    """Score of each arm out of 100, with its 95% interval; a dotted line where no model is needed."""
+    """Score of each arm out of 100, with its 95% interval; a dotted line where no model is needed.
+
+    The arms that left the race early are pale: their scores are of fewer rows.
+    """
     import plotly.graph_objects as go
 
     arms = [arm for arm in reversed(result["arms"]) if not arm["skipped"]]
     figure = go.Figure(
         go.Bar(
             x=[100 * arm["score"] for arm in arms],
-            y=[arm["title"].replace(" (", "<br>(") for arm in arms],
+            y=[plain(arm["title"]).replace(" (", "<br>(") for arm in arms],
             orientation="h",
             width=0.52,
             marker_color=[_ACCENT if arm["name"] == best else _PLAIN for arm in arms],
+            marker_opacity=[0.45 if arm.get("dropped") else 1.0 for arm in arms],
             marker_cornerradius=5,
             error_x={
                 "type": "data",
@@ -49,6 +60,120 @@ def scores_chart(result: Mapping[str, Any], best: str | None) -> Any:
     figure.update_layout(xaxis_range=[0, 104], xaxis_title="score out of 100", showlegend=False)
     _dress(figure, height=110 + 46 * len(arms))
     figure.update_yaxes(showgrid=False, automargin=True, ticks="outside", ticklen=8, tickcolor="rgba(0,0,0,0)")
+    return figure
+
+
+def cost_chart(result: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> Any:
+    """Cost of a request against score, both with 95% intervals, and the line of the arms that no other beats in both.
+
+    None with fewer than two arms, or where nothing costs anything (`advisor.report.plots.cost_plot`).
+    """
+    import plotly.graph_objects as go
+
+    plot = cost_plot(result, items)
+    if plot is None:
+        return None
+    figure = go.Figure()
+    if len(plot.front) > 1:
+        line = {"x": [_back(plot.x, x) for x, _ in plot.front], "y": [_points(plot.y, y) for _, y in plot.front]}
+        look = {"color": _ACCENT, "width": 1.6, "dash": "dot"}
+        figure.add_scatter(**line, mode="lines", line=look, hoverinfo="skip", showlegend=False)
+    for dot in plot.dots:
+        x, y = _back(plot.x, dot.x), _points(plot.y, dot.y)
+        low, high = (_points(plot.y, end) for end in dot.y_ends)
+        ends = [_back(plot.x, end) for end in dot.x_ends] if dot.x_ends else [x, x]
+        bars = {"type": "data", "color": _TEXT, "thickness": 1.2, "width": 4}
+        figure.add_scatter(
+            x=[x],
+            y=[y],
+            mode="markers+text",
+            text=[str(dot.number)],
+            textfont={"size": 11, "color": _TEXT if dot.tone == "dropped" else "white"},
+            name=f"{dot.number}  {plain(dot.title)}",
+            marker={
+                "size": 19,
+                "symbol": "circle-open" if dot.tone == "dropped" else "circle",
+                "color": _ACCENT if dot.tone == "best" else _OTHER,
+            },
+            error_x={**bars, "array": [ends[1] - x], "arrayminus": [x - ends[0]]},
+            error_y={**bars, "array": [high - y], "arrayminus": [y - low]},
+            hovertemplate=f"{plain(dot.title)}: {plain(dot.text)}<extra></extra>",
+            cliponaxis=False,
+        )
+    figure.update_layout(xaxis_title=_COST_NAMES.get(plot.x_name, plot.x_name), yaxis_title="score out of 100")
+    _dress(figure, height=380 + 10 * len(plot.dots))
+    _legend_above(figure)
+    figure.update_xaxes(
+        range=[-0.04 * plot.x.high, plot.x.high], tickprefix="$" if plot.x_name.startswith("dollars") else ""
+    )
+    figure.update_yaxes(range=[-5, 100 * plot.y.high])
+    return figure
+
+
+def _back(axis: Axis, position: float) -> float:
+    """The value that stands at a position, in per cent, of a plain axis."""
+    return axis.low + (axis.high - axis.low) * position / 100
+
+
+def _points(axis: Axis, position: float) -> float:
+    """A share in points, from its position in per cent from the top."""
+    return 100 * _back(axis, 100 - position)
+
+
+def _apart(marks: Sequence[float]) -> list[float]:
+    """The marks of a logarithmic axis that have room beside each other, from the right."""
+    kept: list[float] = []
+    for mark in reversed(marks):
+        if not kept or kept[-1] >= _ROOM * mark:
+            kept.append(mark)
+    return kept[::-1]
+
+
+def curve_chart(result: Mapping[str, Any]) -> Any:
+    """The learning curve: measured scores with 95% intervals, and the fan of the curves that fit; None without one."""
+    import plotly.graph_objects as go
+
+    curve = result.get("learning_curve") or {}
+    points, fan = curve.get("points"), sorted(curve.get("fan") or (), key=lambda step: float(step["n"]))
+    if not points or not fan:
+        return None
+    figure, sizes = go.Figure(), [step["n"] for step in fan]
+    for low, high, name, opacity in (("p5", "p95", "90% of the curves", 0.13), ("p25", "p75", "half of them", 0.22)):
+        figure.add_scatter(
+            x=[*sizes, *reversed(sizes)],
+            y=[100 * step[high] for step in fan] + [100 * step[low] for step in reversed(fan)],
+            fill="toself",
+            fillcolor=f"rgba(20,160,152,{opacity})",
+            mode="lines",
+            line={"width": 0},
+            name=name,
+            hoverinfo="skip",
+        )
+    _add_line(
+        figure, [(n, 100 * step["p50"]) for n, step in zip(sizes, fan, strict=True)], "middle", color=_ACCENT, width=2
+    )
+    scores = [100 * point["score"] for point in points]
+    figure.add_scatter(
+        x=[point["n"] for point in points],
+        y=scores,
+        mode="markers",
+        name="measured",
+        marker={"size": 10, "color": _VALIDATION},
+        error_y={
+            "type": "data",
+            "array": [100 * point["interval"][1] - score for point, score in zip(points, scores, strict=True)],
+            "arrayminus": [score - 100 * point["interval"][0] for point, score in zip(points, scores, strict=True)],
+            "color": _TEXT,
+            "thickness": 1.4,
+            "width": 5,
+        },
+        hovertemplate="%{x} rows: %{y:.1f} points<extra></extra>",
+    )
+    marks = _apart(sorted({*(point["n"] for point in points), *sizes}))
+    figure.update_layout(xaxis_title=plain(str(curve.get("what") or "examples")), yaxis_title="score out of 100")
+    _dress(figure, height=360)
+    _legend_above(figure)
+    figure.update_xaxes(type="log", tickvals=marks, ticktext=[f"{mark:,g}" for mark in marks])
     return figure
 
 
@@ -156,8 +281,12 @@ def _dress_losses(figure: Any, *, name: str, logarithmic: bool, x: str) -> None:
         uirevision=f"{name} {logarithmic}",
     )
     _dress(figure, height=350)
-    # Above the plot, however many lines it takes: placed relative to the plot, it lies over it where that is narrow.
-    figure.update_layout(legend={"yref": "container", "y": 1, "yanchor": "top"}, margin_t=8)
+    _legend_above(figure)
+
+
+def _legend_above(figure: Any) -> None:
+    """Above the plot, however many lines it takes: placed relative to the plot, it lies over one that is narrow."""
+    figure.update_layout(legend={"yref": "container", "y": 1, "yanchor": "top", "itemsizing": "trace"}, margin_t=8)
 
 
 def smoothed(values: list[float]) -> list[float]:

@@ -18,7 +18,7 @@ PAGES = (
     ("train", "Train", "Tune a model"),
     ("evaluate", "Evaluate", "Read the answers"),
 )
-CSS = tuple(Path(__file__).parent / f"{name}.css" for name in ("style", "build", "data", "train"))
+CSS = tuple(Path(__file__).parent / f"{name}.css" for name in ("style", "build", "data", "train", "compare"))
 
 
 def address(page: str, **ids: str | None) -> str:

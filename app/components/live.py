@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from app.components.approaches import why_not_here
 from app.components.cards import Tone, badge
 from app.components.markup import NOTHING, duration, html, joined
 
@@ -18,8 +19,10 @@ _STATES: dict[str, tuple[Tone, str]] = {
     "training": ("warn", "training"),
     "answering": ("warn", "answering"),
     "done": ("good", "done"),
+    "dropped": ("plain", "left the race"),
     "skipped": ("plain", "skipped"),
 }
+_OVER = ("done", "dropped", "skipped")
 RUN_STATES: dict[str, tuple[Tone, str]] = {
     "queued": ("warn", "starting"),
     "preparing": ("warn", "preparing"),
@@ -50,6 +53,7 @@ def arm_states(events: Iterable[Mapping[str, Any]], arms: Sequence[str]) -> list
     for event in events:
         name = event.get("arm")
         if name is None:
+            states |= _planned(states, event) if event["event"] == "plan" else {}
             continue
         state = states.get(name, ArmState(name))
         if event["event"] == "arm":
@@ -63,6 +67,16 @@ def arm_states(events: Iterable[Mapping[str, Any]], arms: Sequence[str]) -> list
             state = replace(state, detail=str(event["phase"]))
         states[name] = replace(state, began=state.began or event.get("time"))
     return list(states.values())
+
+
+def _planned(states: Mapping[str, ArmState], plan: Mapping[str, Any]) -> dict[str, ArmState]:
+    """The arms that wait, with how long each takes to answer as the plan has it."""
+    seconds = {arm["name"]: arm["seconds"] for arm in plan.get("arms", ()) if arm["seconds"]}
+    waiting = [state for name, state in states.items() if name in seconds and state.state == "waiting"]
+    return {
+        state.name: replace(state, detail=f"about {duration(round(seconds[state.name], 1))} to answer")
+        for state in waiting
+    }
 
 
 def of_this_start(events: Iterable[Mapping[str, Any]], started: float) -> list[Mapping[str, Any]]:
@@ -84,11 +98,19 @@ def _after_arm_event(state: ArmState, event: Mapping[str, Any]) -> ArmState:
     if kind == "done":
         low, high = (100 * end for end in event["interval"])
         detail = f"{100 * event['score']:.1f} points [{low:.0f}, {high:.0f}]"
-        detail += f"; left the race: {event['reason']}" if event.get("reason") else ""
+        if event.get("reason"):  # its bar stays where it has left
+            return replace(state, state="dropped", detail=f"{detail}; {event['reason']}", ended=event.get("time"))
         return replace(state, state=kind, share=1.0, detail=detail, ended=event.get("time"))
+    if kind == "tuning":
+        return replace(state, state=kind, share=0.0, detail=_trying(event), ended=None)
     if kind == "preparing":
         return ArmState(state.name, kind, began=event.get("time"))
-    return replace(state, state=kind, share=0.0, detail=str(event.get("reason") or ""), ended=None)
+    return replace(state, state=kind, share=0.0, detail=why_not_here(str(event.get("reason") or "")), ended=None)
+
+
+def _trying(event: Mapping[str, Any]) -> str:
+    total = event.get("total")
+    return f"{total} answers on rows held back for it" if total else ""
 
 
 def progress_view(states: Iterable[ArmState], titles: Mapping[str, str], *, now: float) -> Markup:
@@ -127,7 +149,11 @@ def phase_of(events: Iterable[Mapping[str, Any]]) -> str:
 
 def cut_off(states: Iterable[ArmState]) -> list[ArmState]:
     """The arms of a run that has ended early: what was under way or still to come is not finished."""
-    return [state if state.state in ("done", "skipped") else replace(state, state="not finished") for state in states]
+    return [state if state.state in _OVER else _not_finished(state) for state in states]
+
+
+def _not_finished(state: ArmState) -> ArmState:
+    return replace(state, state="not finished", detail="" if state.state == "waiting" else state.detail)
 
 
 def state_badge(state: str) -> Markup:

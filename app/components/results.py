@@ -7,17 +7,13 @@ from typing import Any
 
 from markupsafe import Markup
 
+from advisor.report.facts import cost_tile, headline, is_paid
+from app.components.approaches import why_not_here
 from app.components.cards import Tone, badge, banner, empty
+from app.components.evidence import table
 from app.components.markup import NOTHING, counted, duration, html, joined
 
 Item = Mapping[str, Any]
-_VERDICTS: dict[str, tuple[Tone, str]] = {
-    "winner": ("good", "A clear winner"),
-    "tie": ("good", "A tie: take the cheapest"),
-    "cheaper": ("good", "Good enough, and cheaper"),
-    "not_enough_evidence": ("warn", "Not enough evidence yet"),
-    "nothing_works": ("bad", "Nothing works yet"),
-}
 FILTERS = (
     ("All rows", "all"),
     ("Where approaches differ", "differ"),
@@ -25,61 +21,74 @@ FILTERS = (
     ("Where the best is beaten", "best loses"),
 )
 _SAME = 1e-9
+_NUMBER = Markup(' class="fr-number"')
 
 
 def verdict_card(result: Mapping[str, Any]) -> Markup:
     """The verdict in one sentence, and what to do next."""
-    verdict = result["verdict"]
-    tone, name = _VERDICTS.get(verdict["kind"], ("plain", verdict["kind"]))
-    return html('<div id="verdict">{}</div>', banner(tone, verdict["sentence"], verdict["next_step"], badge=name))
+    verdict, head = result["verdict"], headline(result)
+    tone: Tone = head.tone  # type: ignore[assignment]  # the report's tones are these four
+    return html('<div id="verdict">{}</div>', banner(tone, verdict["sentence"], verdict["next_step"], badge=head.badge))
 
 
 def arms_table(result: Mapping[str, Any]) -> Markup:
-    """One row an arm: score, cost, or why it was not run."""
-    heads = joined(
-        html("<th{}>{}</th>", Markup(' class="fr-number"') if number else "", head)
-        for head, number in (
-            ("Approach", False),
-            ("Score", True),
-            ("95% interval", True),
-            ("Tokens / request", True),
-            ("Time / request", True),
-            ("Set-up", True),
-        )
-    )
+    """One row an arm: score, cost, and why it left the race; those that were not run last, by their reasons."""
+    heads = [("Approach", False), ("Score", True), ("95% interval", True), ("Tokens / request", True)]
+    heads += [("Time / request", True), ("Set-up", True)]
+    heads += [("1,000 requests", True)] if is_paid(result) else []
     best = best_arm(result)
-    rows = joined(_arm_row(arm, best=arm["name"] == best) for arm in result["arms"])
-    return _table(heads, rows)
+    scored = [_arm_row(arm, result, best=arm["name"] == best) for arm in result["arms"] if not arm["skipped"]]
+    shown = joined(html("<th{}>{}</th>", _NUMBER if number else "", head) for head, number in heads)
+    return table(shown, joined([*scored, *_skipped_rows(result, columns=len(heads))]))
 
 
-def _arm_row(arm: Mapping[str, Any], *, best: bool) -> Markup:
-    if arm["skipped"]:
-        return html(
-            '<tr><td>{}</td><td colspan="5" class="fr-quiet">Not run: {}</td></tr>', arm["title"], arm["skipped"]
-        )
-    return html(
-        '<tr{}><td><b>{}</b></td><td class="fr-number"><b>{:.1f}</b></td><td class="fr-number">{:.1f} to {:.1f}</td>'
-        '<td class="fr-number">{:,.0f}</td><td class="fr-number">{}</td><td class="fr-number">{}</td></tr>',
-        Markup(' class="fr-best"') if best else "",
-        arm["title"],
-        100 * arm["score"],
-        100 * arm["interval"][0],
-        100 * arm["interval"][1],
-        arm["tokens_per_request"],
+def _arm_row(arm: Mapping[str, Any], result: Mapping[str, Any], *, best: bool) -> Markup:
+    low, high = (100 * end for end in arm["interval"])
+    cells = [
+        html("<b>{:.1f}</b>", 100 * arm["score"]),
+        f"{low:.1f} to {high:.1f}",
+        f"{arm['tokens_per_request']:,.0f}",
         duration(arm["seconds_per_request"]),
         duration(arm["setup_seconds"]),
+    ]
+    cells += [cost_tile(result, arm).number] if is_paid(result) else []
+    dropped = arm.get("dropped")
+    left = html("<small>Left the race: {}.</small>", dropped["sentence"]) if dropped else NOTHING
+    return html(
+        "<tr{}><td><b>{}</b>{}</td>{}</tr>",
+        Markup(' class="fr-best"') if best else Markup(' class="fr-left"') if dropped else "",
+        arm["title"],
+        left,
+        joined(html("<td{}>{}</td>", _NUMBER, cell) for cell in cells),
     )
+
+
+def _skipped_rows(result: Mapping[str, Any], *, columns: int) -> list[Markup]:
+    """The arms that were not run, those with the same reason together."""
+    by_reason: dict[str, list[str]] = {}
+    for arm in result["arms"]:
+        if arm["skipped"]:
+            by_reason.setdefault(arm["skipped"], []).append(arm["title"])
+    return [
+        html(
+            '<tr><td colspan="{}">{} <span class="fr-quiet">Not run: {}</span></td></tr>',
+            columns,
+            ", ".join(titles),
+            why_not_here(why),
+        )
+        for why, titles in by_reason.items()
+    ]
 
 
 def pairs_table(result: Mapping[str, Any]) -> Markup:
     """Each pair of arms on the same rows: the difference in points, and whether it is more than noise."""
     titles = {arm["name"]: arm["title"] for arm in result["arms"]}
     if not result["pairs"]:
-        return empty("Pairs appear when two approaches or more were run.")
+        return empty("Pairs appear when two approaches or more have answered all rows.")
     heads = Markup(
         '<th>Pair</th><th class="fr-number">Difference</th><th class="fr-number">95% interval</th><th>Reading</th>'
     )
-    return _table(heads, joined(_pair_row(pair, titles) for pair in result["pairs"]))
+    return table(heads, joined(_pair_row(pair, titles) for pair in result["pairs"]))
 
 
 def _pair_row(pair: Mapping[str, Any], titles: Mapping[str, str]) -> Markup:
@@ -179,11 +188,3 @@ def prompt_text(prompt: str | Sequence[Mapping[str, str]]) -> str:
     if isinstance(prompt, str):
         return prompt
     return "\n\n".join(f"{message['role']}: {message['content']}" for message in prompt)
-
-
-def _table(heads: Markup, rows: Markup) -> Markup:
-    return html(
-        '<div class="fr-scroll"><table class="fr-table"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>',
-        heads,
-        rows,
-    )

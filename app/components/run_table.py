@@ -1,4 +1,4 @@
-"""All training runs as a table to choose from, and where those that were chosen differ."""
+"""All runs and comparisons as a table to choose from, and where the runs that were chosen differ."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from app.components.actions import act_button
 from app.components.cards import empty
+from app.components.layout import address
 from app.components.markup import NOTHING, counted, duration, html, joined
 from app.components.runs import state_of_run, when
 from app.run_reading import FIGURES, RunSummary
@@ -35,7 +36,7 @@ def runs_table(
         everything: Show all of them, and not the newest alone.
     """
     if not runs:
-        return empty("No training has been started on this machine yet.")
+        return empty("No training or comparison has been started on this machine yet.")
     full = len(chosen) >= MOST_COMPARED
     listed = runs if everything else [run for number, run in enumerate(runs) if number < _NEWEST or run.run in chosen]
     rows = joined(_row(run, titles.get(run.run, ""), chosen=chosen, shown=shown, full=full) for run in listed)
@@ -62,6 +63,8 @@ def runs_table(
 
 
 def _row(run: RunSummary, title: str, *, chosen: Sequence[str], shown: str, full: bool) -> Markup:
+    if run.kind == "comparison":
+        return _comparison_row(run, title)
     compared = run.run in chosen
     pick = act_button(
         "compare",
@@ -89,6 +92,26 @@ def _row(run: RunSummary, title: str, *, chosen: Sequence[str], shown: str, full
         for name, value in cells
     )
     return html('<tr data-run="{}"{}>{}</tr>', run.run, _marked(run.run == shown), shown_cells)
+
+
+def _comparison_row(run: RunSummary, title: str) -> Markup:
+    """A comparison: its approaches stand where the steps of a training do, its advice where the method does."""
+    about = run.verdict or run.phase or "a verdict is still to come"
+    opened = html('<a href="{}">{}</a>', address("compare", comparison=run.run), title or run.run)
+    arms = f"{run.step or 0} of {counted(run.steps, 'approach', 'approaches')}" if run.steps else "-"
+    return html(
+        '<tr data-run="{}" data-kind="comparison"><td></td><td>{}<small>{}</small></td><td>{}</td>'
+        '<td>Comparison<small>{}</small></td><td class="fr-number" data-name="step">{}<small>{}</small></td>'
+        '<td class="fr-number" data-name="loss">-</td><td class="fr-number" data-name="took">{}</td></tr>',
+        run.run,
+        opened,
+        when(run.created),
+        state_of_run(run.state),
+        about,
+        arms,
+        counted(run.rows, "test row") if run.rows else "",
+        duration(run.seconds),
+    )
 
 
 def _step(run: RunSummary) -> str:

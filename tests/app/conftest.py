@@ -42,6 +42,35 @@ def rows_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@pytest.fixture(scope="session")
+def compared_home(rows_file: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a project of these rows and one real comparison of them, with all that a result can hold.
+
+    Whoever changes it puts it back as it was.
+    """
+    from advisor.comparison import run_comparison
+    from advisor.cost import Situation
+    from advisor.request import ComparisonRequest
+    from app.workspace import Workspace
+
+    home = tmp_path_factory.mktemp("compared-home")
+    copy = tmp_path_factory.mktemp("upload") / "rows.jsonl"
+    copy.write_bytes(rows_file.read_bytes())
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (("HOME", home), ("MODEL", tiny_model)):
+            patch.setenv(f"FITTING_ROOM_{name}", str(value))
+        patch.setenv("OMP_NUM_THREADS", "1")
+        project = Workspace(home).create().add_rows("training", copy)
+        request = ComparisonRequest(
+            project.training_path,
+            arms=("zero-shot", "few-shot", "qlora"),
+            learning_curve=True,
+            situation=Situation(50_000, "weekly", False, "hosted"),
+        )
+        run_comparison(request)
+    return home
+
+
 @pytest.fixture
 def call(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Call the command line in this process, with the tiny model as the default."""

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from advisor.approaches import ARM_TITLES
+from app.comparisons import asked_arms, request_of
 from app.components.approaches import approaches_explained
 from app.components.cards import error_parts_card
 from app.components.findings import verdict_banner
 from app.components.live import arm_states, of_this_start
 from app.components.results import facts_line
 from app.components.tool_views import changes_card
-from app.pages.compare import asked_arms, next_links, request_of
+from app.pages.compare import next_links
 from app.workspace import Change, Project, StoredFile
 from dataset_tools import Finding, Report
 from dataset_tools.checks import Hit

@@ -282,7 +282,7 @@ def test_the_table_lists_the_newest_and_those_that_are_compared() -> None:
     assert runs_table(many, {}, everything=True).count("<tr data-run") == 30
     full = runs_table(many, {}, chosen=[f"run-{number}" for number in range(MOST_COMPARED)])
     assert full.count("disabled") == 20 - MOST_COMPARED
-    assert "No training has been started" in runs_table([], {})
+    assert "No training or comparison has been started" in runs_table([], {})
 
 
 def test_plotly_is_given_plain_text() -> None:

@@ -1,4 +1,4 @@
-"""The third tab: all runs of this machine, their losses over each other, and where their settings differ."""
+"""The third tab: all runs and comparisons of this machine, losses over each other, and where settings differ."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from app.comparisons import comparison_summary
 from app.components.actions import Act, acting_html, on_act
 from app.components.cards import section
 from app.components.charts import overlay_chart
@@ -14,7 +15,17 @@ from app.components.run_series import Points, curve
 from app.components.run_table import MOST_COMPARED, differences_table, runs_table
 from app.components.wiring import on
 from app.pages.train.section import PageParts, Section, Updates, View, changed
-from app.run_reading import data_hash, differing_settings, figures_of, known_runs, recipe_of, status_of, summary_of
+from app.run_reading import (
+    data_hash,
+    differing_settings,
+    figures_of,
+    known_comparisons,
+    known_runs,
+    newest_first,
+    recipe_of,
+    status_of,
+    summary_of,
+)
 from training.runs.folder import RunFolder
 
 _AXES = (("Steps", "step"), ("Passes over the rows", "passes"), ("Minutes", "minutes"))
@@ -26,7 +37,9 @@ class HistorySection(Section):
 
     def build(self, gr: Any) -> None:
         """Lay the components out."""
-        gr.HTML(section("All runs", "Tick several to lay their losses over each other, and to see where they differ."))
+        gr.HTML(
+            section("All runs", "Tick trainings to lay their losses over each other, and to see where they differ.")
+        )
         self.table = acting_html(elem_id="runs")
         with gr.Row(visible=False, elem_classes="fr-axes") as self.options:
             self.axis = gr.Radio(_AXES, value="step", label="Across", elem_id="axis", min_width=240)
@@ -57,10 +70,13 @@ class HistorySection(Section):
 
     def table_of(self, view: View) -> Updates:
         """The table of all runs."""
-        summaries = [summary_of(run) for run in known_runs()]
-        shown = runs_table(
-            summaries, self.parts.titles(), chosen=view.compared, shown=view.run, everything=view.everything
-        )
+        runs, comparisons = known_runs(), known_comparisons()
+        summaries = [
+            comparison_summary(run) if run in comparisons else summary_of(run)
+            for run in newest_first([*runs, *comparisons])
+        ]
+        titles = {**self.parts.titles(), **self.parts.comparison_titles(comparisons)}
+        shown = runs_table(summaries, titles, chosen=view.compared, shown=view.run, everything=view.everything)
         return {self.table: shown}
 
     def compared(self, view: View) -> list[RunFolder]:

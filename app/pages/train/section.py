@@ -5,8 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from app.comparisons import request_of
 from app.components.actions import Act
 from app.components.wiring import on_steps
 from app.jobs import Jobs
@@ -84,6 +86,12 @@ class PageParts:
         """What the projects are called that runs were started from, by the run."""
         projects = self.workspace.projects()
         return {name: project.title for project in reversed(projects) for name in project.runs}
+
+    def comparison_titles(self, comparisons: Sequence[RunFolder]) -> dict[str, str]:
+        """What the projects are called whose rows these comparisons use, by the comparison."""
+        titles = {project.folder: project.title for project in self.workspace.projects()}
+        folders = {run.path.name: Path(str(request_of(run.path).get("data"))).parent for run in comparisons}
+        return {name: titles[folder] for name, folder in folders.items() if folder in titles}
 
 
 class Section(ABC):

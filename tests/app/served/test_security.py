@@ -79,7 +79,7 @@ def test_every_reply_has_the_protecting_headers(app: str, path: str) -> None:
     assert {name: found.get(name.lower()) for name in HEADERS} == HEADERS
 
 
-@pytest.mark.parametrize("name", ["result.json", "run.json", "..%2F..%2Frun.json", "%2Fetc%2Fhostname"])
+@pytest.mark.parametrize("name", ["result.json", "run.json", "items.csv", "..%2F..%2Frun.json", "%2Fetc%2Fhostname"])
 @pytest.mark.parametrize("comparison", ["no-such-comparison", "..%2Fruns", "..", "%2Fetc"])
 def test_a_download_is_one_of_the_results_of_a_comparison_or_nothing(app: str, comparison: str, name: str) -> None:
     assert ask(app, "GET", f"/download/{comparison}/{name}", {})[0] == 404

@@ -17,7 +17,7 @@ COLUMNS = (
 
 # What a spreadsheet may take for the beginning of a formula: OWASP's "CSV Injection", with the line feed, the null
 # character (ASVS 1.2.10) and the full-width signs, which some spreadsheets read as the plain ones.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠")  # noqa: RUF001
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠")  # noqa: RUF001
 
 
 def items_csv(items: Iterable[Mapping[str, Any]]) -> str:
@@ -42,4 +42,4 @@ def items_csv(items: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _cell(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value

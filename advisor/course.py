@@ -279,6 +279,9 @@ class Course:
         """What the base model lacks, as far as a few probes on validation rows show it."""
         if not rows or not any(arm.approach.asks_model for arm in arms):
             return ()
+        kept = self.run_folder.path / "arms" / "gaps.json"
+        if kept.exists():
+            return tuple(Gap(**values) for values in json.loads(kept.read_text("utf-8")))
         self.tell("phase", phase="probing what the base model lacks")
         larger = self.models.endpoint()
 
@@ -296,6 +299,7 @@ class Course:
         )
         for gap in found:
             self.tell("gap", **gap.to_dict())
+        write_text_atomically(kept, json.dumps([gap.to_dict() for gap in found]) + "\n")
         return found
 
     def _ask(self, answerer: Answerer, prompts: Sequence[Prompt], examples: Sequence[Example]) -> list[Answer]:
@@ -308,10 +312,14 @@ class Course:
     def _run_arms(self, arms: Sequence[Arm]) -> list[ArmResult]:
         self.run_folder.update(state="running")
         results: list[ArmResult] = []
+        finished = self._left_out_before()
         for place, arm in enumerate(arms):
             if self._kept(arm).exists():
                 result = ArmResult.load(self._kept(arm))
                 self.tell("phase", phase=f"{arm.title}: kept from the run before")
+            elif arm.name in finished:
+                self._skip(arm, finished[arm.name])
+                continue
             else:
                 to_come = [other.name for other in arms[place:] if other.approach.needs_training]
                 run = self._run_arm(arm, to_come, self._leader(results))
@@ -330,6 +338,14 @@ class Course:
             dropped = {"reason": result.dropped.sentence} if result.dropped else {}
             self.tell("arm", arm=arm.name, state="done", score=row["score"], interval=row["interval"], **dropped)
         return results
+
+    def _left_out_before(self) -> dict[str, str]:
+        """Of a comparison that was finished, the arms that it left out, with the reason: judging anew runs nothing."""
+        try:
+            result = json.loads((self.run_folder.path / "result.json").read_text("utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return {arm["name"]: str(arm["skipped"]) for arm in result["arms"] if arm["skipped"]}
 
     def _leader(self, results: Sequence[ArmResult]) -> Leader | None:
         """The best of the arms that have answered all rows; the cheaper of those that are level."""

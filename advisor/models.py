@@ -118,11 +118,15 @@ class LocalModels:
 
     def base(self) -> Answerer:
         """The base model."""
-        return StoredAnswerer(self._local(None), self._store, model_key=model_key(self.name))
+        return self._stored(None)
 
     def tuned(self, adapter: Path) -> Answerer:
         """The base model with an adapter."""
-        return StoredAnswerer(self._local(adapter), self._store, model_key=model_key(self.name, adapter))
+        return self._stored(adapter)
+
+    def _stored(self, adapter: Path | None) -> Answerer:
+        """A model that is loaded once something is asked that is not stored."""
+        return StoredAnswerer(lambda: self._local(adapter), self._store, model_key=model_key(self.name, adapter))
 
     def endpoint(self) -> Answerer | None:
         """The model that is asked over HTTP; None where there is none."""

@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -167,8 +167,12 @@ class StoredAnswerer:
         spent: Seconds that all its answers took, those that came from the store as long as when they were given.
     """
 
-    def __init__(self, answerer: Answerer, store: AnswerStore, *, model_key: str) -> None:
-        """Answer with `answerer`, whose model is told from others by `model_key` (see the function of that name)."""
+    def __init__(self, answerer: Answerer | Callable[[], Answerer], store: AnswerStore, *, model_key: str) -> None:
+        """Answer with `answerer`, whose model is told from others by `model_key` (see the function of that name).
+
+        Where it is a function that gives the answerer, it is called once something is asked that is not stored; the
+        time that this takes is no answer's.
+        """
         self._answerer = answerer
         self._store = store
         self._model_key = model_key
@@ -221,6 +225,8 @@ class StoredAnswerer:
                     on_answer(place, answer)
 
         repeated = len(prompts) - done_before - len(asked)
+        if not hasattr(self._answerer, "answer"):
+            self._answerer = self._answerer()
         began = time.perf_counter()
         self._answerer.answer(
             [prompts[place] for place in asked],

@@ -147,8 +147,9 @@ def arm_notes(arm: Arm) -> list[str]:
         notes.append(f"Dropped after {counted(dropped['rows'], 'row')}: {dropped['sentence']}")
     if tuning := arm.get("tuning"):
         tried = len({trial["name"] for trial in tuning.get("trials") or ()})
-        how = f", chosen from {tried} on validation rows ({counted(tuning['answers'], 'answer')})" if tried > 1 else ""
-        notes.append(f"Set up with {tuning['setting']}{how}.")
+        spent = f" ({counted(tuning['answers'], 'answer')})" if tuning["answers"] else ""
+        how = f"; chosen from {tried} on rows held back for it{spent}" if tried > 1 else ""
+        notes.append(f"Setting: {tuning['setting']}{how}.")
     if training := arm.get("training"):
         light = (training.get("health") or {}).get("light")
         health = f"; health check: {light}" if light else ""

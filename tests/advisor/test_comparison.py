@@ -238,6 +238,21 @@ def test_only_the_arm_that_is_missing_is_run_again(again: Path, request_of: Any,
     assert answers[0] == answers[1]
 
 
+def test_a_finished_comparison_is_judged_anew_without_asking_or_training_anything(again: Path, request_of: Any) -> None:
+    old = read(again, "result.json")
+    left_out = next(arm for arm in old["arms"] if arm["name"] == "qlora-few-shot")
+    left_out |= {"skipped": "too little time was left", "n": 0}
+    (again / "result.json").write_text(json.dumps(old))
+    (again / "arms" / "qlora-few-shot.json").unlink()
+    answers = (again / "answers.sqlite3").read_bytes()
+    events: list[Event] = []
+    result = run_comparison(request_of(margin=0.2), folder=again, on_event=events.append)
+    assert result["margin"] == 0.2 and result["gaps"] == old["gaps"]
+    assert {arm["name"]: arm["skipped"] for arm in result["arms"]}["qlora-few-shot"] == "too little time was left"
+    assert not [event for event in events if event.get("state") in ("answering", "training", "tuning", "preparing")]
+    assert (again / "answers.sqlite3").read_bytes() == answers
+
+
 def test_another_request_in_the_same_folder_is_refused_and_changes_nothing(again: Path, request_of: Any) -> None:
     before = {path: path.read_bytes() for path in again.rglob("*") if path.is_file()}
     with pytest.raises(UsageError, match=r"(?s)holds another comparison.*--out"):

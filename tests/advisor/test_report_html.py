@@ -99,7 +99,7 @@ def test_each_part_is_shown_where_it_is_there_and_an_older_result_has_a_page_too
         "40 test rows can show a gap of about 21.0 points",
         "the choice is worth 68.0 points (55.0 to 79.0); on all rows Fine-tuned (QLoRA) has 75.0. 80% of the folds",
         "Dropped after 32 rows: surely worse than few-shot.",
-        "Set up with the 6 nearest examples, chosen from 2 on validation rows (24 answers).",
+        "Setting: the 6 nearest examples; chosen from 2 on rows held back for it (24 answers).",
         "75.0 (60.0 to 85.0) on 24",
         "Format: read leniently, +12.0 points.",
         "Noise: no conflicts. Demonstrations lower the loss.",

@@ -172,9 +172,9 @@ def test_what_is_all_there_needs_no_model(store: AnswerStore, local: LocalAnswer
     stored = StoredAnswerer(without, store, model_key="tiny")
     assert stored.answer(PROMPTS[::-1], max_new_tokens=8) == plain[::-1]
     assert stored.answer([], max_new_tokens=8) == []
-    with pytest.raises(AttributeError):  # another limit is another question
+    with pytest.raises(TypeError):  # another limit is another question
         stored.answer(PROMPTS, max_new_tokens=9)
-    with pytest.raises(AttributeError):  # and so is another model
+    with pytest.raises(TypeError):  # and so is another model
         StoredAnswerer(without, store, model_key="other").answer(PROMPTS, max_new_tokens=8)
 
 

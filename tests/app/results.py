@@ -104,14 +104,20 @@ def whole(said: str = "text") -> dict[str, Any]:
         "break_even": {"tuned": "qlora", "prompted": "few-shot", "requests": 120.0, "requests_cached": None},
         "front": ["zero-shot", "few-shot"],
     }
-    result["learning_curve"] = {
+    result["learning_curve"] = curve(said)
+    result["margin"] = 0.03
+    return result
+
+
+def curve(said: str) -> dict[str, Any]:
+    """A learning curve with its fan."""
+    middles = ((20, 0.4), (80, 0.6), (160, 0.66), (320, 0.7))
+    return {
         "what": said,
         "sentence": f"Doubling likely adds 3 to 9 points. {said}",
         "points": [{"n": 20, "score": 0.4, "interval": [0.3, 0.5]}, {"n": 80, "score": 0.6, "interval": [0.5, 0.7]}],
         "fan": [
             {"n": n, "p5": middle - 0.1, "p25": middle - 0.05, "p50": middle, "p75": middle + 0.05, "p95": middle + 0.1}
-            for n, middle in ((20, 0.4), (80, 0.6), (160, 0.66), (320, 0.7))
+            for n, middle in middles
         ],
     }
-    result["margin"] = 0.03
-    return result

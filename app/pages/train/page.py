@@ -74,8 +74,7 @@ class TrainPage:
         run = run or newest_run(project)
         view = View(project=project.id if project else "", run=run.path.name if run else "")
         live = run is not None and state_of(run) not in ENDED
-        # Only where another tab is wanted than the one that is open: the user may have clicked one meanwhile.
-        return self.show(view) | ({self.tabs: gr.Tabs(selected=_RUN)} if named or live else {})
+        return self.show(view) | {self.tabs: gr.Tabs(selected=_RUN if named or live else _SET_UP)}
 
     def plan(self, view: View) -> Iterator[Updates]:
         """Derive the settings, once the page stands."""

@@ -196,6 +196,7 @@ def test_a_run_that_was_started_elsewhere_is_found_and_one_with_hostile_rows_is_
     finally:
         os.environ["FITTING_ROOM_HOME"] = home
     page.goto(f"{training}/train")
+    page.locator("#train:enabled, #ready .fr-empty").first.wait_for()  # it is open, and changes its tab no more
     page.get_by_role("tab", name="All runs").click()
     row = page.locator(f"tr[data-run='{run.path.name}']")
     row.get_by_text("done").wait_for()

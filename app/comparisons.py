@@ -114,7 +114,7 @@ def comparison_summary(run: RunFolder) -> RunSummary:
         tokens_per_second=None,
         phase=str(said.get("phase", "")),
         kind="comparison",
-        verdict=headline(result).title if result else "",
+        verdict=headline(result).title if result and "verdict" in result else "",
     )
 
 

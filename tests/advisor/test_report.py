@@ -157,7 +157,7 @@ def test_each_new_part_of_a_result_has_its_place_and_none_is_missed_in_an_older_
     assert "- It answers 3 of 8 harmful requests. Serve it with a filter in front." in after
     assert "a gap of about 21.0 points" in after and "is worth 68.0 points (55.0 to 79.0)" in after
     assert "- Zero-shot: Dropped after 32 rows: surely worse than few-shot. Only 12% of its answers end" in after
-    assert "chosen from 2 on validation rows (24 answers)" in after
+    assert "chosen from 2 on rows held back for it (24 answers)" in after
     assert after.index("fitting-room compare again") > after.index("## Again")
 
 

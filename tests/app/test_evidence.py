@@ -27,7 +27,7 @@ def test_every_part_of_a_whole_result_is_shown() -> None:
         assert said in texts["cost"]
     assert "Picked on some of the rows" in texts["holding"] and "90.0 (70.0 to 100.0) on 12" in texts["holding"]
     assert "40 test rows can show a gap of about 22.0 points" in texts["holding"]
-    assert "chosen from 2 on validation rows (18 answers)" in texts["setups"]
+    assert "chosen from 2 on rows held back for it (18 answers)" in texts["setups"]
     assert "70.0 on 12 rows, 91 tokens" in texts["setups"] and "50.0 on 6 rows" not in texts["setups"]
     assert 'fr-right">18<' in texts["labels"] and 'fr-wrong">5<' in texts["labels"]
     assert "Doubling likely adds" in texts["curve"]

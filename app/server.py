@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.components.layout import CSS, address, theme
 from app.drafts import export
+from app.pages.votes import add_downloads
 from app.security import LOOPBACK, POLICY, SEALED, LocalOnly
 from app.versions import downloads
 from app.workspace import Workspace, find
@@ -102,6 +103,7 @@ def create_server(workspace: Workspace | None = None) -> FastAPI:
             raise HTTPException(404, "There is no such file.")
         return FileResponse(file, filename=file.name, media_type="application/octet-stream")
 
+    add_downloads(server)
     # It says that several pages exclude rendering on the server, also where that is switched off.
     warnings.filterwarnings("ignore", message="SSR mode is not supported with multi-page apps")
     gr.mount_gradio_app(

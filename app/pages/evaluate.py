@@ -1,4 +1,7 @@
-"""The Evaluate page: base and tuned answers side by side, on held-out rows and on a prompt that is typed in."""
+"""The Evaluate page: base and tuned answers side by side, on held-out rows and on a prompt that is typed in.
+
+Its other tab, blind votes, is `app.pages.votes`.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from app.components.wiring import asked_for, on, on_steps
 from app.components.working import working
 from app.models import Models
 from app.pages.train import run_label
+from app.pages.votes import VotesSection
 from app.workspace import Workspace, find
 from dataset_tools import Example, Message, UsageError, detect_task_type
 from training.runs.folder import RunFolder
@@ -24,6 +28,7 @@ from training.runs.folder import RunFolder
 if TYPE_CHECKING:
     from advisor.metrics import Metric
 
+_ANSWERS, _VOTES = "answers", "votes"
 _MOST_ROWS, _FIRST_ROWS, _LONGEST_PROMPT = 40, 8, 8000
 _SOURCE_NOTE = (
     "The base model and the tuned one get the same prompt, and each gives its likeliest answer. The base has a better "
@@ -36,6 +41,7 @@ class EvaluatePage:
 
     def __init__(self, workspace: Workspace, models: Models | None = None) -> None:
         self.workspace, self.models = workspace, models or Models()
+        self.votes = VotesSection(workspace)
 
     def build(self, blocks: Any) -> None:
         """Lay the page out and wire it."""
@@ -43,6 +49,14 @@ class EvaluatePage:
 
         self.header = acting_html(value=header("evaluate"))
         self.notice = gr.HTML(elem_classes="fr-notice")
+        with gr.Tabs(elem_id="evaluate-tabs") as self.tabs:
+            with gr.Tab("Side by side", id=_ANSWERS):
+                self._build_answers(gr)
+            with gr.Tab("Blind votes", id=_VOTES):
+                self.votes.build(gr)
+        self._wire(blocks)
+
+    def _build_answers(self, gr: Any) -> None:
         gr.HTML(section("Evaluate side by side", _SOURCE_NOTE))
         self.run = gr.Dropdown([], label="Tuned model", visible=False, elem_id="tuned")
         self.nothing = gr.HTML(working("Looking for tuned models …"))
@@ -65,22 +79,28 @@ class EvaluatePage:
             self.ask = gr.Button("Ask both", elem_id="ask-both")
             self.answers = gr.HTML(elem_id="answers")
         self.next = gr.HTML()
-        self._wire(blocks)
 
     def _wire(self, blocks: Any) -> None:
         opened = [self.header, self.run, self.nothing, self.tools, self.rows, self.answers, self.next]
         opened += [self.count, self.compare]
-        on(blocks.load, self.open, outputs=opened, notice=self.notice, quiet=True)
+        on(blocks.load, self.open, outputs=[self.tabs, *opened], notice=self.notice, quiet=True)
         on(self.run.input, self.choose, inputs=[self.run], outputs=opened, notice=self.notice)
         rows = {"outputs": [self.status, self.rows, self.compare], "notice": self.notice}
         on_steps(self.compare.click, self.answer_rows, inputs=[self.run, self.count], **rows)
         asked = {"outputs": [self.answers, self.ask], "notice": self.notice}
         on_steps(self.ask.click, self.answer_prompt, inputs=[self.run, self.prompt], **asked)
+        self.votes.wire(blocks, self.notice)
 
     def open(self) -> dict[Any, Any]:
-        """The page as it is opened: the run of the address, else the newest one with an adapter."""
-        runs = self._tuned()
-        return self._show(find(runs, asked_for("run")) or (runs[0] if runs else None))
+        """The page as it is opened: the run of the address, else the newest one with an adapter.
+
+        The address may name a session of votes instead: then that tab is open, and the address stays.
+        """
+        import gradio as gr
+
+        runs, session = self._tuned(), asked_for("session")
+        shown = self._show(find(runs, asked_for("run")) or (runs[0] if runs else None), named=not session)
+        return shown | ({self.tabs: gr.Tabs(selected=_VOTES)} if session else {})
 
     def choose(self, name: str) -> dict[Any, Any]:
         """Turn to another run."""
@@ -133,7 +153,7 @@ class EvaluatePage:
             raise UsageError("There is no such tuned model.", next_step="Choose one, or train one on the Train page.")
         return run
 
-    def _show(self, run: RunFolder | None) -> dict[Any, Any]:
+    def _show(self, run: RunFolder | None, *, named: bool = True) -> dict[Any, Any]:
         import gradio as gr
 
         choices = [(run_label(self.workspace, other), other.path.name) for other in self._tuned()]
@@ -141,7 +161,7 @@ class EvaluatePage:
         project = owner.id if owner else asked_for("project")
         kept = len(held_out(run)) if run else 0
         ask = "Press the button to read both answers." if kept else "Ask both a prompt of your own below."
-        place = found_at(address("evaluate", run=run.path.name, project=project)) if run else Markup("")
+        place = found_at(address("evaluate", run=run.path.name, project=project)) if run and named else Markup("")
         return {
             self.header: header("evaluate", project=project) + place,
             self.run: gr.Dropdown(choices=choices, value=run.path.name if run else None, visible=bool(choices)),

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from app.components.actions import Act
+from app.components.run_form import FORM_SCRIPT
 from app.pages.train import TrainPage, run_label
 from app.pages.train.history import losses
 from app.pages.train.section import View, changed
@@ -72,6 +73,14 @@ def test_without_rows_the_page_says_where_to_go(page: TrainPage) -> None:
     assert "Go to Data" in page.set_up.show(View())[page.set_up.ready]
     assert list(page.plan(View())) == []
     assert page.set_up.act(act("start"), View()) == {}
+
+
+def test_each_part_that_runs_the_forms_script_is_listened_to(page: TrainPage) -> None:
+    heard = {target for fn in page.header.parent.fns.values() for target in fn.targets}
+    running = [part for part in page.outputs if getattr(part, "js_on_load", None) == FORM_SCRIPT]
+    assert len(running) == 4
+    for part in running:  # any of them may be the one that sends a change
+        assert {(part._id, "submit"), (part._id, "input")} <= heard
 
 
 def test_the_settings_are_derived_shown_and_ready(page: TrainPage, view: View) -> None:

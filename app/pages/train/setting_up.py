@@ -79,7 +79,7 @@ class SetUpSection(Section):
         self.parts = parts
         quick: dict[str, Any] = {"inputs": [parts.view], **parts.base}
         slow: dict[str, Any] = {"outputs": [*parts.shown, self.busy], "notice": parts.notice, "inputs": [parts.view]}
-        for part in (self.ready, self.choices, self.form):
+        for part in self.outputs:  # each runs the form's script, and the first to hear of an answer asks the next
             on_act(part, self.act, **quick)
             on_slow_act(part.input, self.choose, **slow)
 

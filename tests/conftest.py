@@ -13,6 +13,7 @@ from filelock import FileLock
 from hypothesis import settings
 
 from training.models import embedded
+from training.runs import warm
 
 # The same examples each time: a red run shall mean that the change is wrong. New ones: --hypothesis-profile=explore.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -105,7 +106,11 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a random two-layer Llama with a small tokenizer of its own; its padding is not its end of turn."""
+    """The folder of a random two-layer Llama with a small tokenizer of its own; its padding is not its end of turn.
+
+    Whoever asks for it is likely to train: runs start without loading the libraries, as they do in the app.
+    """
+    warm.prepare()
     return _save_tiny_model(tmp_path_factory.mktemp("models") / "tiny", pad="<|endoftext|>")
 
 

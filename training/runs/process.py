@@ -6,13 +6,14 @@ import contextlib
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from dataset_tools.errors import RunError
 from training.runs import locks
 from training.runs.folder import ENDED, RunFolder
+from training.runs.warm import environment_of_runs, leave, start_warm
 
 _GOING = 30.0  # seconds that a process may take to end, with its libraries' own goodbyes
 
@@ -31,30 +32,25 @@ def launch(module: str, folder: Path, *, lock: int | None = None) -> int:
     if lock is None:
         with held(RunFolder(folder)) as taken:
             return launch(module, folder, lock=taken)
-    root = Path(__file__).resolve().parents[2]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
     with (folder / "worker.log").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", module, str(folder)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            env=environment,
-            cwd=folder,
-            pass_fds=(lock,),
-        )
-    (folder / "pid").write_text(str(process.pid), "ascii")
-    # It is meant to outlive this object; Popen would warn where it is still at work when the object goes.
-    process.returncode = 0
-    threading.Thread(target=_collect, args=(process.pid,), daemon=True).start()
+        pid = start_warm(module, folder, log=log.fileno(), lock=lock) or _start(module, folder, log=log, lock=lock)
+    (folder / "pid").write_text(str(pid), "ascii")
+    return pid
+
+
+def _start(module: str, folder: Path, *, log: IO[bytes], lock: int) -> int:
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, str(folder)],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        env=environment_of_runs(),
+        cwd=folder,
+        pass_fds=(lock,),
+    )
+    leave(process)
     return process.pid
-
-
-def _collect(pid: int) -> None:
-    """Wait for the end of a process of ours, so that it does not stay in the system's table."""
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, 0)
 
 
 def is_alive(folder: Path) -> bool:

@@ -48,8 +48,7 @@ def start(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         worker = {}
         if fault:
             monkeypatch.setenv("FAULT", fault)
-            monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
-            worker = {"worker": "faulty_worker"}
+            worker = {"worker": "tests.faults.faulty_worker"}
         folder = tmp_path / f"run-{len(started)}"
         started.append(start_training(recipe, rows, validation=HELD_OUT, folder=folder, quick=True, **worker))
         return started[-1]
@@ -76,9 +75,8 @@ def killed(one_thread: None, tiny_model: Path, tmp_path_factory: pytest.TempPath
     folder = tmp_path_factory.mktemp("killed") / "run"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FAULT", "die-at-step:5")
-        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
         recipe = Recipe(str(tiny_model), **EXACT)
-        options: dict[str, Any] = {"folder": folder, "quick": True, "worker": "faulty_worker"}
+        options: dict[str, Any] = {"folder": folder, "quick": True, "worker": "tests.faults.faulty_worker"}
         run = start_training(recipe, ROWS, validation=HELD_OUT, **options)
         assert end_of(run) == "interrupted"
     run.update(worker="training.runs.worker")
@@ -187,8 +185,12 @@ def test_a_run_whose_inputs_were_changed_does_not_go_on(interrupted: RunFolder, 
     assert state_of(run) == "interrupted"
 
 
-def test_only_one_of_two_who_resume_wins_and_force_takes_changed_rows(interrupted: RunFolder) -> None:
+def test_only_one_of_two_who_resume_wins_and_force_takes_changed_rows(
+    interrupted: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = interrupted
+    run.update(worker="tests.faults.faulty_worker")
+    monkeypatch.setenv("FAULT", "slow-step:1")  # so that it is still at work when the second comes
     rows = (run.path / "train.jsonl").read_text().replace("colour", "color", 1)
     (run.path / "train.jsonl").write_text(rows)
     resume(run, force=True)
@@ -275,9 +277,8 @@ def test_the_second_run_waits_for_the_first_and_then_goes_on_by_itself(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FAULT", "slow-step:0.5")
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     recipe = Recipe(str(tiny_model), **EXACT)
-    first = start_training(recipe, ROWS, quick=True, worker="faulty_worker")
+    first = start_training(recipe, ROWS, quick=True, worker="tests.faults.faulty_worker")
     second = start_training(replace(recipe, max_steps=1), ROWS, quick=True)
     assert first.path.parent == second.path.parent == runs_folder()
     try:

@@ -21,7 +21,13 @@ _LIGHTS = {"green": "green", "amber": "amber", "red": "RED", "grey": "not measur
 
 
 def model_card(
-    source: Source, report: ExportReport, *, name: str, serving: str, comparison: Mapping[str, Any] | None = None
+    source: Source,
+    report: ExportReport,
+    *,
+    name: str,
+    serving: str,
+    comparison: Mapping[str, Any] | None = None,
+    votes: Sequence[str] = (),
 ) -> str:
     """The text of README.md.
 
@@ -31,12 +37,14 @@ def model_card(
         name: What the model is called.
         serving: How it is served, as `serving` writes it.
         comparison: A comparison's result, as ``compare --json`` gives it, for its scores.
+        votes: What people said of it in blind votes, in sentences; none where nobody voted.
     """
     parts = [
         _header(source, report.kind),
         f"# {name}\n\n{_TITLES[report.kind]} for one task, made with Fitting Room and proven before it was kept.",
         _facts(source, report),
         "## How well it does\n\n" + _scores(comparison, report.proof.scores, report.proof.rows),
+        *(["## What people said\n\n" + "\n".join(f"- {_cell(line)}" for line in votes)] if votes else []),
         "## Health after training\n\n" + _health(source.status.get("result", {}).get("health") or {}),
         "## Proof of this export\n\n" + _proof(report.proof, in_4_bits=source.in_4_bits),
         "## How to serve it\n\n" + serving,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ def export(
     rows: int = 32,
     scorer: Scorer | None = None,
     comparison: Mapping[str, Any] | None = None,
+    votes: Sequence[str] = (),
     tell: Tell = lambda phase: None,
 ) -> ExportReport:
     """Export what a run made, and prove it.
@@ -55,6 +56,7 @@ def export(
         rows: How many of the run's held-out rows to prove it on.
         scorer: The task's metric, where there is one.
         comparison: A comparison's result (as ``compare --json`` gives it), for the model card.
+        votes: What people said of it in blind votes, in sentences, for the model card.
         tell: Told each phase as it begins.
 
     Raises:
@@ -81,7 +83,7 @@ def export(
         else:
             report, text = _export_gguf(job, quantization)
         report = replace(report, files=_files(job.folder))
-        card = model_card(source, report, name=job.name, serving=text, comparison=comparison)
+        card = model_card(source, report, name=job.name, serving=text, comparison=comparison, votes=votes)
         write_text_atomically(job.folder / "README.md", card)
         report = _with_manifest(source, report)
         release()

@@ -1,4 +1,4 @@
-"""The only place of the product that loads a model: the base, its 4-bit form, an adapter, the embedder.
+"""The only place of the product that loads a model: the base, its 4-bit form, an adapter, embedder, reranker.
 
 Everything is loaded with ``trust_remote_code=False`` and from safetensors; a folder with a pickle in place of an
 adapter is refused, because peft would fall back to it (peft has no switch against that).
@@ -304,6 +304,41 @@ def load_embedder() -> Any:
 
     folder = embedded.embedder()
     return SentenceTransformer(str(folder), device=machine().device, trust_remote_code=False, local_files_only=True)
+
+
+def load_reranker(name: str, *, named_by: str) -> Any:
+    """A cross-encoder with one score for a pair of texts, from a folder or the hub, on this machine's device.
+
+    Args:
+        name: A folder, or an id that sentence-transformers' ``CrossEncoder`` takes.
+        named_by: The setting that names it, for errors.
+
+    Raises:
+        ModelError: it cannot be loaded from safetensors, or gives more than one score for a pair.
+    """
+    from safetensors import SafetensorError
+    from sentence_transformers import CrossEncoder
+
+    options = {"trust_remote_code": False, "model_kwargs": {"use_safetensors": True}}
+    try:
+        model = CrossEncoder(locate(name), device=machine().device, **options)
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise ModelError(
+            "The reranker cannot be loaded.",
+            where=f"{named_by}={name}",
+            found=first_line(error),
+            expected="a cross-encoder with safetensors weights, on this machine or reachable on the hub",
+            next_step=f"Correct {named_by}, or remove it to go without a reranker.",
+        ) from error
+    if model.num_labels != 1:
+        raise ModelError(
+            "This model is no reranker.",
+            where=f"{named_by}={name}",
+            found=f"{model.num_labels} scores for a pair",
+            expected="one score for a pair of question and passage",
+            next_step=f"Name a cross-encoder made for ranking, or remove {named_by}.",
+        )
+    return model
 
 
 def read_gguf(file: Path) -> tuple[Any, Any]:

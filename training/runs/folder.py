@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,9 @@ from training.runs import index_of_runs
 
 STATES = ("queued", "preparing", "running", "stopping", "done", "stopped", "failed", "interrupted")
 ENDED = ("done", "stopped", "failed", "interrupted")
+ONE_WRITER = threading.RLock()
+"""Held by the thread of this process that writes to a run's folder. Who ends the process holds it to the end, so that
+no other thread has the last word about the run's state."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,10 @@ class RunFolder:
 
     def update(self, **changes: Any) -> None:
         """Change run.json in one step. A change of state is told to the events and to the index of runs as well."""
+        with ONE_WRITER:
+            self._update(changes)
+
+    def _update(self, changes: Mapping[str, Any]) -> None:
         current = self.status() if (self.path / "run.json").exists() else {"run": self.path.name}
         now = {**current, **changes}
         at = round(time.time(), 3)
@@ -109,7 +117,8 @@ class RunFolder:
 
     def log(self, event: str, **values: Any) -> None:
         """Append one event, stamped with the time in seconds since the epoch."""
-        append_jsonl_line(self.path / "events.jsonl", {"time": round(time.time(), 3), "event": event, **values})
+        with ONE_WRITER:
+            append_jsonl_line(self.path / "events.jsonl", {"time": round(time.time(), 3), "event": event, **values})
 
     def events(self, start: int = 0) -> tuple[list[dict[str, Any]], int]:
         """The events from byte `start` on, and where to go on reading. A line that is still being written waits."""

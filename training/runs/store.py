@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from training.runs import store_database as database
 from training.runs import store_rows as rows
-from training.runs.store_database import DamagedError
+from training.runs.store_database import DamagedError, Database
 from training.runs.store_folders import facts_of, known_folders
 from training.runs.store_schema import (
     LEGAL,
@@ -30,24 +29,19 @@ from training.runs.store_schema import (
 )
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection
 
 __all__ = ["LEGAL", "IllegalTransition", "RunRecord", "RunStore", "StoreError", "Transition", "facts_of"]
 
 T = TypeVar("T")
 
 
-class RunStore:
+class RunStore(Database):
     """The runs of this user. Any number of processes may have it open; each call is one transaction of its own.
 
     Every method raises `StoreError` where the database cannot be used, and says what a user can do about it. A run
     does not depend on it: who records its states goes on without, and calls `rebuild` with its folder later.
     """
-
-    def __init__(self, engine: Engine) -> None:
-        """Use `open`."""
-        self._engine = engine
-        self._file = Path(str(engine.url.database)) if engine.dialect.name == "sqlite" else None
 
     @classmethod
     def open(cls, url: str | None = None) -> Self:
@@ -64,18 +58,6 @@ class RunStore:
             store._make_anew()
         store._transact(rows.probe)
         return store
-
-    def close(self) -> None:
-        """Done with it. No connection is kept open between two calls, so that to forget this does no harm."""
-        self._engine.dispose()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def record(
         self, run_id: str, state: str, *, kind: str = "training", folder: Path, at: float, **facts: Any
@@ -183,8 +165,7 @@ class RunStore:
                 if why := database.damage(self._file) or self._trouble():
                     aside = database.move_aside(self._file, why)
                     folders += map(Path, database.salvage(aside, f"SELECT folder FROM {RUNS} WHERE folder LIKE '/%'"))
-                with database.transaction(self._engine, writes=False) as connection:
-                    connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+                self._write_ahead()
         with database.transaction(self._engine, writes=True) as connection:
             if not rows.is_sound(connection):  # else another process was first
                 rows.make_tables(connection, folders)

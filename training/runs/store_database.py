@@ -12,7 +12,8 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 from training.home import home
 from training.runs.store_schema import StoreError
@@ -91,6 +92,32 @@ def place_of(url: URL) -> str:
     if url.drivername == "sqlite":
         return str(url.database)
     return url.set(password=None, query={}).render_as_string()
+
+
+class Database:
+    """What stores have in common: the way to a database, and its end. What it holds is theirs."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Take what `make_engine` gives."""
+        self._engine = engine
+        self._file = Path(str(engine.url.database)) if engine.dialect.name == "sqlite" else None
+
+    def close(self) -> None:
+        """Done with it. No connection is kept open between two calls, so that to forget this does no harm."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _write_ahead(self) -> None:
+        """Let readers of a SQLite file go on beside a writer; call it while no other process can (`one_at_a_time`)."""
+        with transaction(self._engine, writes=False) as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode = WAL")
 
 
 def make_engine(url: URL) -> Engine:

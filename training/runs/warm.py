@@ -8,6 +8,7 @@ Linux without an accelerator alone: CUDA does not bear a fork, macOS neither.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import importlib
@@ -53,7 +54,7 @@ class _Warm:
         with self._lock:
             if self._ours is not None and self._loaded_with == _read_on_loading(environment):
                 return
-            self._end()
+            self.end()
             self._ours, theirs = socket.socketpair()
             with theirs:
                 process = subprocess.Popen(
@@ -76,7 +77,7 @@ class _Warm:
             try:
                 return self._ask(self._ours, command, files)
             except OSError:  # it was killed
-                self._end()
+                self.end()
                 return None
 
     def is_ready(self) -> bool:
@@ -97,13 +98,15 @@ class _Warm:
         ours.sendall(body)
         return int(_SIZE.unpack(_received(ours, _SIZE.size))[0])
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Let the process go; the runs that it has forked go on."""
         if self._ours is not None:
             self._ours.close()
         self._ours, self._loaded = None, False
 
 
 _WARM = _Warm()
+atexit.register(_WARM.end)
 
 
 def prepare() -> None:
@@ -209,7 +212,7 @@ def _become(command: Mapping[str, Any], *, log: int, lock: int) -> None:
     os.environ.clear()
     os.environ.update(command["environment"])
     os.chdir(command["folder"])
-    sys.argv = [command["module"], command["folder"]]
+    sys.argv, sys.path[0] = [command["module"], command["folder"]], command["folder"]
     runpy.run_module(command["module"], run_name="__main__", alter_sys=True)
     sys.exit(0)
 

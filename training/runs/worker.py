@@ -21,7 +21,7 @@ from dataset_tools.errors import DiskFullError, FittingRoomError, RunError
 from training.recipe import Recipe
 from training.runs import checkpoints, locks
 from training.runs.callbacks import StopRequested
-from training.runs.folder import RunFolder
+from training.runs.folder import ONE_WRITER, RunFolder
 from training.runs.supervisor import waiting_before
 from training.scoring import Scorer
 
@@ -116,9 +116,12 @@ def _ended_on_request(run: RunFolder) -> Iterator[threading.Event]:
 
     def look() -> None:
         while not under_way.is_set() and not left.wait(0.3):
-            if run.stop_request.exists() and not under_way.is_set():
-                _end_stopped(run)
-                os._exit(0)
+            if not run.stop_request.exists():
+                continue
+            with ONE_WRITER:
+                if not under_way.is_set():
+                    _end_stopped(run)
+                    os._exit(0)
 
     thread = threading.Thread(target=look, name="stop requests", daemon=True)
     thread.start()

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from app import commands, compare_cli, data_cli, export_cli, runs_cli, training_cli, votes_cli
+from app import commands, compare_cli, data_cli, evaluate_cli, export_cli, runs_cli, training_cli, votes_cli
 from app.cli_options import Debug, Json, run
 
 cli = typer.Typer(
@@ -25,7 +25,7 @@ for command in (*compare_cli.COMMANDS, *data_cli.COMMANDS, *training_cli.COMMAND
     cli.command()(command)
 cli.add_typer(runs_cli.runs)
 cli.add_typer(votes_cli.votes)
-cli.command()(votes_cli.evaluate)
+cli.command()(evaluate_cli.evaluate)
 
 
 @cli.command()

@@ -5,6 +5,7 @@ The work is in `training.export`; here are its options, its progress, and how it
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -13,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from advisor.human import VotesError, VoteStore, said_of_run
 from advisor.training_worker import judges_for
 from app import commands
 from app.cli_options import Debug, Json, run
@@ -22,6 +24,7 @@ from dataset_tools.errors import UsageError
 from training.export import KINDS, QUANTIZATIONS, check_repo_id, push
 from training.export import export as make_export
 from training.home import home
+from training.runs.folder import RunFolder
 
 _TOKEN = "HF_TOKEN"  # the name that the hub's own tools use
 _Run = Annotated[str, typer.Argument(metavar="RUN", help="Its id, the beginning of its id, or its folder.")]
@@ -87,6 +90,7 @@ def export_run(
             rows=rows,
             scorer=judges_for(found).scorer,
             comparison=_comparison(comparison),
+            votes=_votes(found),
             tell=lambda phase: say(phase[:1].upper() + phase[1:] + " ..."),
         )
         pushed = None
@@ -142,6 +146,13 @@ def _token(repo_id: str) -> str:
             next_step=f"Set {_TOKEN} to a token with the right to write.",
         )
     return token
+
+
+def _votes(run: RunFolder) -> list[str]:
+    """What people said of a run's model; nothing where the votes cannot be read."""
+    with contextlib.suppress(VotesError), VoteStore.open() as store:
+        return said_of_run(store, run)
+    return []
 
 
 def _comparison(path: Path | None) -> dict[str, Any] | None:

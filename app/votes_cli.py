@@ -1,46 +1,91 @@
-"""The commands for human evaluation: ``fitting-room votes import | result | export``, and ``fitting-room evaluate``.
+"""The commands for people's votes: ``fitting-room votes new | list | judge | result | fixes | import | export``.
 
-The work is in `advisor.human`; here are options, progress, and how it looks in a terminal.
+Here are options, and how it looks in a terminal; the work is in `app.votes_commands` and `advisor.human`.
 """
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from advisor.human import VoteStore, feedback_as, read_votes, result_of, votes_csv, votes_jsonl
-from advisor.human.automatic import Contestant
-from advisor.human.automatic import evaluate as evaluate_models
-from advisor.metrics import metric_for, metric_named
-from advisor.task import LeakGuard
 from app import commands
-from app.cli_options import Debug, Json, Limit, MetricName, Overwrite, run
-from app.data_commands import require_new
-from app.progress import working
-from app.run_reading import find_run, has_artefact, model_title
-from dataset_tools.dataset import load_examples
-from dataset_tools.errors import DataError, RunError, UsageError
-from dataset_tools.example import Example
-from dataset_tools.task_type import detect_task_type
-from dataset_tools.writing import json_line, write_text_atomically
-from training.home import cache
-from training.models import embedded
-from training.recipe import Recipe
-from training.runs.folder import RunFolder
+from app.cli_options import Columns, Debug, Json, Overwrite, run
+from app.data_commands import columns_of, names_in
+from app.votes_commands import (
+    FORMATS,
+    Wish,
+    export_votes,
+    fix_labels,
+    judge_session,
+    listed_sessions,
+    new_session,
+    session_result,
+)
+from app.votes_commands import import_votes as import_file
 
-FORMATS = ("csv", "jsonl", "dpo", "kto", "sft")
-_LONGEST_SHOWN = 200
+_SHOWN_DIFFS = 5
+_LONGEST_SHOWN = 160
 
-votes = typer.Typer(name="votes", help="Votes of blind comparisons: import, result and export.", no_args_is_help=True)
+votes = typer.Typer(
+    name="votes", help="Blind votes of people: sessions, results, and what they become.", no_args_is_help=True
+)
 _Session = Annotated[
     str, typer.Argument(metavar="SESSION", help="Its id, the beginning of its id, or its comparison's folder.")
 ]
+
+
+@votes.command()
+def new(
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[COMPARISON | FILE FILE]", help="A comparison, or two files of prompts and answers."),
+    ] = None,
+    arms: Annotated[
+        str | None, typer.Option("--arms", help="A comparison's approaches, by commas; the two that score highest.")
+    ] = None,
+    contestants: Annotated[
+        str | None,
+        typer.Option(
+            "--contestants",
+            help="Models that answer now, by commas: RUN, RUN@STEP, base, a model, URL#MODEL "
+            "(its key in FITTING_ROOM_ENDPOINT_KEY).",
+        ),
+    ] = None,
+    test: Annotated[
+        Path | None, typer.Option("--test", help="The rows that contestants answer; those that a run kept back.")
+    ] = None,
+    rows: Annotated[int | None, typer.Option("--rows", help="At most so many rows, drawn at random.")] = None,
+    wanted: Annotated[
+        int | None, typer.Option("--votes", help="How many votes are wanted; by default one a pair, 194 at most.")
+    ] = None,
+    questions: Annotated[
+        list[str] | None, typer.Option("--question", help="To be answered beside each vote; up to five.")
+    ] = None,
+    title: Annotated[str, typer.Option("--title", help="Raters read it: name nothing that is compared.")] = "",
+    tag_column: Annotated[
+        str | None, typer.Option("--tag-column", help="Tell results by this column; found by itself without.")
+    ] = None,
+    for_training: Annotated[
+        bool, typer.Option("--for-training", help="The rows of the two files are no test rows: train on the votes.")
+    ] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Make a blind session, and say where people vote."""
+    wish = Wish(names_in(arms), rows, wanted, tuple(questions or ()), title, tag_column, for_training)
+    models = names_in(contestants)
+    run(lambda: new_session(sources or (), wish, contestants=models, test=test), _print_new, as_json, debug)
+
+
+@votes.command("list")
+def list_sessions(as_json: Json = False, debug: Debug = False) -> None:
+    """All sessions of this machine."""
+    run(listed_sessions, _print_list, as_json, debug)
 
 
 @votes.command("import")
@@ -51,33 +96,56 @@ def import_votes(
     debug: Debug = False,
 ) -> None:
     """Take votes from a file, as a session that is closed."""
-
-    def work() -> dict[str, Any]:
-        read = read_votes(file, title=title)
-        with VoteStore.open() as store:
-            store.add(read.session, read.votes)
-        about = {"title": read.session.title, "arms": list(read.session.arms), "items": len(read.session.items)}
-        return {"session": read.session.id, **about, "votes": len(read.votes)}
-
-    run(work, _print_imported, as_json, debug)
+    run(lambda: import_file(file, title=title), _print_imported, as_json, debug)
 
 
 @votes.command()
 def result(
     named: _Session,
-    close: Annotated[bool, typer.Option("--close", help="End the voting, and tell which arm was which.")] = False,
+    close: Annotated[
+        bool,
+        typer.Option("--close", help="End the voting, tell which arm was which, and tell the comparison's report."),
+    ] = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """What the votes of a session say. Arms have letters for names until the session is closed."""
+    run(lambda: session_result(named, close=close), _print_result, as_json, debug)
 
-    def work() -> dict[str, Any]:
-        with VoteStore.open() as store:
-            session = store.find(named)
-            session = store.end(session.id) if close else session
-            return result_of(session, store.votes(session.id)).to_dict()
 
-    run(work, _print_result, as_json, debug)
+@votes.command()
+def judge(
+    named: _Session,
+    model: Annotated[
+        str,
+        typer.Option("--judge", help="A model on this machine, or URL#MODEL (its key in FITTING_ROOM_JUDGE_KEY)."),
+    ],
+    rows: Annotated[
+        int | None, typer.Option("--rows", help="Judge at most so many rows, those that people voted on first.")
+    ] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Let a model judge the same pairs: its agreement with people first, then its score, then that put right."""
+    run(lambda: judge_session(named, model, rows=rows), _print_judged, as_json, debug)
+
+
+@votes.command()
+def fixes(
+    named: _Session,
+    data: Annotated[Path, typer.Argument(help="The dataset that the session's rows came from; it is not touched.")],
+    out: Annotated[Path | None, typer.Option("--out", help="The corrected dataset; only the diff without.")] = None,
+    drop: Annotated[
+        bool, typer.Option("--drop", help="Move rows without a known right answer to the rejects; else they stay.")
+    ] = False,
+    columns: Columns = None,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Wanted answers that raters marked as wrong, as changes of a dataset; `fix --undo` takes them back."""
+    options: dict[str, Any] = {"out": out, "drop": drop, "overwrite": overwrite}
+    run(lambda: fix_labels(named, data, columns=columns_of(columns), **options), _print_fixes, as_json, debug)
 
 
 @votes.command()
@@ -91,158 +159,73 @@ def export(
     use_test_rows: Annotated[
         bool, typer.Option("--use-test-rows", help="Take test rows for training; replace them in the test set.")
     ] = False,
+    new_test: Annotated[
+        Path | None, typer.Option("--new-test", help="Write --test there without the rows that were taken.")
+    ] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Votes as a table, or as rows to train on: preference pairs (dpo), rated answers (kto), edits (sft)."""
-
-    def work() -> dict[str, Any]:
-        return export_votes(named, form, out=out, test=test, use_test_rows=use_test_rows, overwrite=overwrite)
-
-    run(work, _print_export, as_json, debug)
+    options: dict[str, Any] = {"out": out, "test": test, "use_test_rows": use_test_rows, "new_test": new_test}
+    run(lambda: export_votes(named, form, **options, overwrite=overwrite), _print_export, as_json, debug)
 
 
-def export_votes(
-    named: str,
-    form: str,
-    *,
-    out: Path | None = None,
-    test: Path | None = None,
-    use_test_rows: bool = False,
-    overwrite: bool = False,
-) -> dict[str, Any]:
-    """Write votes in a form of `FORMATS` to ``out``; without it the text is in the result, as "text".
+def _print_new(told: dict[str, Any]) -> None:
+    _say(f"Session {told['session']}: {told['pairs']} pairs to vote on, {told['wanted']} votes wanted.")
+    if told["tags"]:
+        _say(f"Results are told by: {', '.join(told['tags'])}.")
+    for note in told["notes"]:
+        _say(f"- {note}")
+    _say(f"Vote at {told['address']} while `fitting-room serve` runs.")
 
-    Raises:
-        UsageError: there is no such session or form, or the file is there already.
-    """
-    if form not in FORMATS:
-        raise UsageError("There is no such form of votes.", found=repr(form), expected=f"one of {', '.join(FORMATS)}")
-    if out is not None:
-        require_new(out, overwrite=overwrite)
-    with VoteStore.open() as store:
-        session = store.find(named)
-        given = store.votes(session.id)
-    about: dict[str, Any] = {"session": session.id, "format": form}
-    if form in ("csv", "jsonl"):
-        text = (votes_csv if form == "csv" else votes_jsonl)(session, given)
-        about |= {"rows": len(given), "sentence": f"{len(given)} votes.", "left_out": [], "to_replace": []}
+
+def _print_list(told: dict[str, Any]) -> None:
+    if not told["sessions"]:
+        _say("No session yet. `fitting-room votes new COMPARISON` makes one.")
+        return
+    table = Table("session", "title", "made", "votes", "", "arms", box=None, pad_edge=False)
+    for line in told["sessions"]:
+        made = datetime.fromtimestamp(line["created"]).strftime("%d %b %Y, %H:%M")
+        arms = commands.escape(", ".join(line["arms"] or ()))
+        state = "closed" if line["closed"] else "open"
+        count = f"{line['votes']} of {line['wanted']}"
+        table.add_row(line["session"], commands.escape(line["title"]), made, count, state, arms)
+    commands.output.print(table)
+
+
+def _print_judged(told: dict[str, Any]) -> None:
+    for pair in told["pairs"]:
+        _say(f"{pair['a']} against {pair['b']}: {pair['sentence']}")
+        _say(f"It has seen {pair['judged']} pairs, and said the same in both orders on {pair['consistent']:.0%}.")
+    if not told["pairs"]:
+        _say("There is no pair to judge.")
+
+
+def _print_fixes(told: dict[str, Any]) -> None:
+    _say(told["sentence"])
+    for diff in told["diffs"][:_SHOWN_DIFFS]:
+        before, after = diff["before"], diff["after"][0] if diff["after"] else "(goes out)"
+        letters = enumerate(zip(before, after, strict=False))
+        start = next((at for at, (one, other) in letters if one != other), 0)
+        lines = (("red", f"- line {diff['line']}: {_from(before, start)}"), ("green", f"+ {_from(after, start)}"))
+        for colour, text in lines:
+            commands.output.print(f"  [{colour}]{commands.escape(text)}[/]", soft_wrap=True, highlight=False)
+    if len(told["diffs"]) > _SHOWN_DIFFS:
+        _say(f"  and {len(told['diffs']) - _SHOWN_DIFFS} more")
+    for row in told["unresolved"]:
+        _say(f"right answer not known: {' '.join(row['prompt'].split())[:_LONGEST_SHOWN]}")
+    if told["written"]:
+        _say(f"Written: {told['written']['target']}")
     else:
-        tests = load_examples(test).examples if test else ()
-        training_form = cast(Literal["dpo", "kto", "sft"], form)
-        feedback = feedback_as(training_form, session, given, test_rows=tests, use_test_rows=use_test_rows)
-        text = b"".join(map(json_line, feedback.rows())).decode()
-        about |= {"rows": len(feedback.examples), "sentence": feedback.sentence}
-        about |= {"left_out": list(feedback.left_out), "to_replace": list(feedback.to_replace)}
-    if out is None:
-        return {**about, "file": None, "text": text}
-    write_text_atomically(out, text)
-    return {**about, "file": str(out)}
+        _say("Nothing is written: say where with --out.")
 
 
-def evaluate(
-    named: Annotated[str, typer.Argument(metavar="RUN", help="Its id, the beginning of its id, or its folder.")],
-    against: Annotated[
-        str, typer.Option("--against", help="Another run, or a model; the run's base model by default.")
-    ] = "base",
-    test: Annotated[
-        Path | None, typer.Option("--test", help="Your own test rows; those that the run kept back without.")
-    ] = None,
-    metric: MetricName = None,
-    limit: Limit = None,
-    as_json: Json = False,
-    debug: Debug = False,
-) -> None:
-    """Let a run's model and another answer held-out rows, and say which is better by the task's metric."""
-    options: dict[str, Any] = {"test": test, "metric": metric, "limit": limit}
-    run(lambda: evaluate_run(named, against=against, **options), _print_evaluation, as_json, debug)
-
-
-def evaluate_run(
-    named: str, *, against: str = "base", test: Path | None = None, metric: str | None = None, limit: int | None = None
-) -> dict[str, Any]:
-    """Evaluate a run with progress; what ``--json`` says.
-
-    Raises:
-        UsageError: there is no such run or model, or an option is wrong.
-        RunError: a run has made nothing that could answer.
-        DataError: there is no row that the run was not trained on.
-        ModelError: a model cannot be loaded.
-    """
-    if limit is not None and limit < 1:
-        raise UsageError("At least one row is answered.", where="--limit", found=str(limit))
-    found = find_run(named)
-    one = _contestant(found)
-    other, trained = _other(found, against)
-    rows, notes = _rows(found, test, trained)
-    rows = rows[:limit]
-    wanted = [row.completion for row in rows]
-    asked = metric or found.status().get("metric")
-    chosen = metric_named(str(asked)) if asked else metric_for(detect_task_type(wanted).kind)
-    with working(commands.console, f"Answering {len(rows)} rows ...", at_once=True) as say:
-        evaluation = evaluate_models(
-            one,
-            other,
-            rows=rows,
-            metric=chosen,
-            folder=cache() / "evaluations",
-            tell=lambda title, done, total: say(f"{title}: answering {done} of {total}"),
-        )
-    return {"run": found.path.name, **evaluation.to_dict(), "notes": notes}
-
-
-def _contestant(found: RunFolder) -> Contestant:
-    """What a run has made.
-
-    Raises:
-        RunError: nothing, so far.
-    """
-    if not has_artefact(found):
-        raise RunError(
-            "This run has made nothing that could answer.",
-            where=str(found.path),
-            found=f"state {found.status().get('state')!r}",
-            next_step=f"`fitting-room runs show {found.path.name}` tells how it stands.",
-        )
-    recipe = Recipe.load(found.path / "recipe.yaml")
-    return Contestant(found.path.name, recipe.model, found.artefact(recipe.method))
-
-
-def _other(found: RunFolder, against: str) -> tuple[Contestant, list[RunFolder]]:
-    """What a run is held against, and the runs whose training rows must not be asked."""
-    if against == "base":
-        model = Recipe.load(found.path / "recipe.yaml").model
-        return Contestant(f"its base, {model_title(model)}", model), [found]
-    if against == embedded.NAME or os.path.isfile(os.path.join(os.path.expanduser(against), "config.json")):
-        return Contestant(model_title(against), against), [found]
-    other = find_run(against)
-    return _contestant(other), [found, other]
-
-
-def _rows(found: RunFolder, test: Path | None, trained: Iterable[RunFolder]) -> tuple[list[Example], list[str]]:
-    """The rows to ask, without those that a run was trained on, and what is to be known of them."""
-    notes = []
-    if test is not None:
-        given: Sequence[Example] = load_examples(test).examples
-    elif (found.path / "validation.jsonl").is_file():
-        given = [row for row in found.read_rows("validation") if row.desirable is not False]
-        notes.append("These rows checked the training as it ran: rows of your own with --test tell more surely.")
-    else:
-        given = []
-    learnt = [row for other in trained for row in other.read_rows("train")]
-    kept = list(LeakGuard(learnt, given).clean(given)) if learnt and given else list(given)
-    if len(kept) < len(given):
-        left = len(given) - len(kept)
-        notes.append(f"{left} of {len(given)} rows were left out: they, or nearly the same, were trained on.")
-    if not kept:
-        raise DataError(
-            "There is no row to evaluate on that was not trained on.",
-            where=str(test or found.path),
-            found=f"{len(given)} rows, all of them trained on" if given else "no held-out row",
-            next_step="Give test rows of your own with --test.",
-        )
-    return kept, notes
+def _from(text: str, start: int) -> str:
+    """A piece of a row, from a little before the first letter that changes."""
+    first = max(0, start - _LONGEST_SHOWN // 4)
+    piece = text[first : first + _LONGEST_SHOWN]
+    return ("… " if first else "") + piece + (" …" if first + _LONGEST_SHOWN < len(text) else "")
 
 
 def _print_imported(told: dict[str, Any]) -> None:
@@ -294,30 +277,8 @@ def _print_export(told: dict[str, Any]) -> None:
         return
     _say(told["sentence"])
     _say(f"Written: {told['file']}")
-
-
-def _print_evaluation(told: dict[str, Any]) -> None:
-    commands.output.print(f"[bold]{commands.escape(told['sentence'])}[/]", highlight=False, soft_wrap=True)
-    for title, key in ((told["title"], "score"), (told["against"], "against_score")):
-        mean, low, high = (100 * value for value in told[key])
-        _say(f"{title}: {told['metric']} {mean:.1f} ({low:.1f} to {high:.1f}) on {told['rows']} rows")
-    for heading, rows in (("Better", told["best"]), ("Worse", told["worst"])):
-        for row in rows:
-            _show_row(heading, row, _say)
-    for note in told["notes"]:
-        _say(f"- {note}")
-
-
-def _show_row(heading: str, row: dict[str, Any], say: Callable[[str], None]) -> None:
-    say("")
-    say(f"{heading} ({100 * row['score']:.0f}, the other {100 * row['against_score']:.0f}): {_short(row['prompt'])}")
-    for label, key in (("wanted", "wanted"), ("answer", "answer"), ("other", "against")):
-        say(f"  {label}: {_short(row[key])}")
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _LONGEST_SHOWN else line[: _LONGEST_SHOWN - 1] + "…"
+    if told["new_test"]:
+        _say(f"The test set without them ({told['new_test']['dropped']} rows went out): {told['new_test']['target']}")
 
 
 def _say(text: str) -> None:

@@ -1,34 +1,22 @@
 """The automatic part of an evaluation: two models answer held-out rows, and the task's metric compares the answers.
 
-Its scores come before people's votes and do not replace them. Answers are kept, so that asking again costs nothing.
+Its scores come before people's votes and do not replace them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from advisor.human.contestants import Contestant, Telling, answers_of
 from advisor.metrics import Metric
-from advisor.models import LocalModels
 from advisor.statistics import Interval, mean_interval, paired_interval
 from dataset_tools.example import Example
 
 SHOWN = 5
 """So many wins and as many losses are shown, the largest first."""
-
-_LEAST_TOKENS, _MOST_TOKENS, _SLACK = 24, 512, 1.5
-Telling = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Contestant:
-    """A model on this machine: its name for people, its base, and what a run made of it (None: the base itself)."""
-
-    title: str
-    model: str
-    adapter: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +94,7 @@ def evaluate(
         ModelError: a model cannot be loaded.
         UsageError: the metric cannot score an answer.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    answers = [_answers(contestant, rows, folder, tell=tell) for contestant in (other, one)]
+    answers = [answers_of(contestant, rows, folder, tell=tell) for contestant in (other, one)]
     return compare_answers(rows, answers[1], answers[0], metric=metric, titles=(one.title, other.title))
 
 
@@ -144,20 +131,6 @@ def compare_answers(
         worst=tuple(losses[:SHOWN]),
         sentence=_sentence(titles, difference, counts=(len(wins), len(losses), ties)),
     )
-
-
-def _answers(contestant: Contestant, rows: Sequence[Example], folder: Path, *, tell: Telling | None) -> list[str]:
-    models = LocalModels(contestant.model, folder)
-    answerer = models.tuned(contestant.adapter) if contestant.adapter else models.base()
-    wanted = models.tokenizer([row.completion for row in rows], add_special_tokens=False)["input_ids"]
-    room = int(_SLACK * max(len(ids) for ids in wanted)) + 8
-    answers = answerer.answer(
-        [row.prompt for row in rows],
-        max_new_tokens=max(_LEAST_TOKENS, min(_MOST_TOKENS, room)),
-        progress=(lambda done, total: tell(contestant.title, done, total)) if tell else None,
-        tools=[row.tools for row in rows],
-    )
-    return [answer.text for answer in answers]
 
 
 def _gain(row: Shown) -> float:

@@ -12,10 +12,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from advisor.human.result import shown_names
 from advisor.human.session import Item, Session, message_from, new_session
+from advisor.human.tags import few_tags
 from advisor.human.votes import KINDS, Kind, Vote
 from advisor.report.csv import FORMULA  # one rule for all tables that are written
 from advisor.report.figures import writable
@@ -24,7 +25,8 @@ from dataset_tools.example import Message
 
 COLUMNS = (
     *("number", "rater", "item", "record", "prompt", "wanted", "tags", "held_out", "left_arm", "right_arm"),
-    *("left", "right", "kind", "preferred", "repeat", "rubric", "comment", "edit", "seconds", "at"),
+    *("left", "right", "kind", "preferred", "repeat", "rubric"),
+    *("comment", "edit", "edited", "bad_label", "right_answer", "seconds", "at"),
 )
 """What a line says of a vote; ``preferred`` is the arm of ``kind``, and is not read back."""
 
@@ -56,7 +58,8 @@ def vote_rows(session: Session, votes: Sequence[Vote]) -> list[dict[str, Any]]:
         texts = (session.answer(vote.item, vote.left), session.answer(vote.item, vote.right))
         said = (vote.kind, names.get(vote.winner or "", ""), vote.repeat)
         rubric = dict(zip(session.questions, vote.answers, strict=False))
-        rest = (rubric, vote.comment, vote.edit, vote.seconds, vote.at)
+        written = (vote.comment, vote.edit, vote.edited, vote.bad_label, vote.right_answer)
+        rest = (rubric, *written, vote.seconds, vote.at)
         rows.append(dict(zip(COLUMNS, (*about, session.held_out, *sides, *texts, *said, *rest), strict=True)))
     return rows
 
@@ -146,6 +149,9 @@ def _own(line: Mapping[str, Any]) -> _Row:
         answers=tuple(rubric.values()),
         comment=str(line.get("comment") or ""),
         edit=str(line.get("edit") or ""),
+        edited=_side(line.get("edited")),
+        bad_label=_truth(line.get("bad_label")),
+        right_answer=str(line.get("right_answer") or ""),
         seconds=float(line.get("seconds") or 0),
         at=float(line.get("at") or 0),
     )
@@ -173,9 +179,13 @@ def _session(file: Path, rows: Sequence[_Row], title: str) -> Imported:
         items.setdefault(row.vote.item, row.item)
         texts.setdefault(row.vote.item, {}).update(row.answers)
     places = {item: place for place, item in enumerate(items)}
+    tags = few_tags(item.tags for item in items.values())
     session = new_session(
         arms,
-        [replace(item, answers=tuple(texts[at].get(arm) for arm in arms)) for at, item in items.items()],
+        [
+            replace(item, answers=tuple(texts[at].get(arm) for arm in arms), tags=own)
+            for (at, item), own in zip(items.items(), tags, strict=True)
+        ],
         title=title,
         votes_wanted=max(1, sum(row.vote.judged and not row.vote.repeat for row in rows)),
         questions=questions,
@@ -243,6 +253,14 @@ def _prompt(value: object) -> tuple[Message, ...]:
     if not isinstance(value, str) or not value.strip():
         raise ValueError("there is no prompt")
     return (Message("user", value),)
+
+
+def _side(value: object) -> Literal["left", "right", ""]:
+    if value in (None, ""):
+        return ""
+    if value == "left" or value == "right":
+        return "left" if value == "left" else "right"
+    raise ValueError(f"edited {value!r}")
 
 
 def _truth(value: object) -> bool:

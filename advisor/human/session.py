@@ -188,8 +188,7 @@ def new_session(
         UsageError: fewer than two arms, two of one name, too many questions, or no vote is wanted.
         DataError: there are no two different answers to vote on.
     """
-    if len(arms) < 2 or len(set(arms)) < len(arms):
-        raise UsageError("A blind session needs two or more arms of different names.", found=", ".join(arms) or "none")
+    require_arms(arms)
     if len(questions) > MOST_QUESTIONS or not all(question.strip() for question in questions):
         raise UsageError(
             "These are not the questions of a rubric.",
@@ -219,6 +218,16 @@ def new_session(
             next_step="Choose other arms, or more rows.",
         )
     return made if votes_wanted else session_from({**made.to_dict(), "votes_wanted": min(pairs, _USUAL_VOTES)})
+
+
+def require_arms(arms: Sequence[str]) -> None:
+    """Take only arms that can be told apart.
+
+    Raises:
+        UsageError: there are fewer than two, or two of one name.
+    """
+    if len(arms) < 2 or len(set(arms)) < len(arms):
+        raise UsageError("A blind session needs two or more arms of different names.", found=", ".join(arms) or "none")
 
 
 def draw_queue(session: Session, rater: str) -> tuple[Place, ...]:

@@ -2,29 +2,47 @@
 
 Each call is a transaction of its own, on the disk when the call returns: a server that is killed loses the vote that
 was on its way, and no other. What a rater sees is drawn once, when the rater first comes, and written down with it.
+
+With a vote a rater may say more, and a page has two ways to send it: with the vote itself, as arguments of
+`VoteStore.vote`, or afterwards, as long as the session is open:
+
+    store.edit(token, "left", "A better answer.", rater="ann")      the answer on the left, as it should have been
+    store.mark_label(token, rater="ann", right_answer="refund")     the wanted answer of this row is wrong
+
+Both are part of the vote: an undo takes them along, an export holds them, and `advisor.human.pairs` and
+`advisor.human.relabelling` make examples and changes of a dataset of them.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import os
-import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from advisor.human.session import Place, Session, Task, draw_queue, session_from
-from advisor.human.tables import LONGEST_NAME, VotesError, vote_tables, votes_url
-from advisor.human.votes import KINDS, Kind, Vote
+from advisor.human.session import Place, Session, Task, draw_queue
+from advisor.human.store_rows import (
+    check_rater,
+    next_number,
+    said_of,
+    says_no_other,
+    session_of,
+    task_of,
+    task_row,
+    told,
+    vote_of,
+    vote_row,
+    without_idle_edit,
+)
+from advisor.human.tables import VotesError, vote_tables, votes_url
+from advisor.human.votes import Kind, Vote
 from dataset_tools.errors import UsageError
 from training.runs import store_database as database
-from training.runs.store_database import DamagedError
-from training.runs.store_schema import StoreError, storable
+from training.runs.store_database import Database
+from training.runs.store_schema import storable
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -32,7 +50,6 @@ if TYPE_CHECKING:
 __all__ = ["Progress", "VoteStore", "VotesError"]
 
 T = TypeVar("T")
-_LONGEST_TEXT = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +65,7 @@ class Progress:
     wanted: int
 
 
-class VoteStore:
+class VoteStore(Database):
     """The sessions and votes of this user. Any number of threads and processes may have it open.
 
     Every method raises `VotesError` where the database cannot be used.
@@ -56,7 +73,7 @@ class VoteStore:
 
     def __init__(self, engine: Engine) -> None:
         """Use `open`."""
-        self._engine = engine
+        super().__init__(engine)
         self._known: dict[str, Session] = {}
 
     @classmethod
@@ -66,30 +83,15 @@ class VoteStore:
         Raises:
             VotesError: there is no such database, it is damaged, or it cannot be used.
         """
-        with _told():
-            engine = database.make_engine(votes_url(url))
-        store = cls(engine)
-        with _told():
-            if engine.dialect.name == "sqlite":
-                file = Path(str(engine.url.database))
-                file.parent.mkdir(parents=True, exist_ok=True)
-                with database.one_at_a_time(file), database.transaction(engine, writes=False) as connection:
-                    connection.exec_driver_sql("PRAGMA journal_mode = WAL")
-            with database.transaction(engine, writes=True) as connection:
+        with told():
+            store = cls(database.make_engine(votes_url(url)))
+            if store._file:
+                store._file.parent.mkdir(parents=True, exist_ok=True)
+                with database.one_at_a_time(store._file):
+                    store._write_ahead()
+            with database.transaction(store._engine, writes=True) as connection:
                 vote_tables().metadata.create_all(connection)
         return store
-
-    def close(self) -> None:
-        """Done with it. No connection is kept open between two calls, so that to forget this does no harm."""
-        self._engine.dispose()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def add(self, session: Session, votes: Sequence[Vote] = ()) -> Session:
         """Keep a new session, and with it votes that were given elsewhere; the session.
@@ -105,14 +107,14 @@ class VoteStore:
             row = {"session_id": session.id, "created": session.created, "closed": session.closed}
             connection.execute(tables.sessions.insert(), [{**row, "content": json.dumps(content)}])
             for rater in {vote.rater for vote in votes}:
-                _check_rater(rater)
+                check_rater(rater)
             positions: dict[str, int] = {}
             places, rows = [], []
             for number, vote in enumerate(sorted(votes, key=lambda vote: vote.number), 1):
                 position = positions[vote.rater] = positions.get(vote.rater, -1) + 1
                 place = Place(vote.item, vote.left, vote.right, vote.repeat)
-                places.append(_task_row(session, vote.rater, position, place))
-                rows.append(_vote_row(session.id, places[-1]["token"], replace(vote, number=number)))
+                places.append(task_row(session, vote.rater, position, place))
+                rows.append(vote_row(session.id, places[-1]["token"], replace(vote, number=number)))
             if rows:
                 connection.execute(tables.tasks.insert(), places)
                 connection.execute(tables.votes.insert(), rows)
@@ -124,7 +126,7 @@ class VoteStore:
         """All sessions, the newest first."""
         table = vote_tables().sessions
         query = table.select().order_by(table.c.created.desc(), table.c.session_id.desc())
-        return self._transact(lambda connection: [_session_of(row) for row in connection.execute(query)])
+        return self._transact(lambda connection: [session_of(row) for row in connection.execute(query)])
 
     def session(self, session_id: str) -> Session:
         """The session of this id.
@@ -165,11 +167,25 @@ class VoteStore:
         Raises:
             UsageError: there is no such session, or this is no name of a rater.
         """
-        _check_rater(rater)
+        check_rater(rater)
         seen = self._transact(lambda connection: self._seen(connection, session_id, rater))
         if not seen:
             self._transact(lambda connection: self._join(connection, session_id, rater), writes=True)
         return self._transact(lambda connection: self._open_tasks(connection, session_id, rater, count))
+
+    def wanted(self, token: str, *, rater: str) -> str:
+        """The wanted answer of a task's item, for a rater who asks whether it is right; "" where none is known.
+
+        Raises:
+            UsageError: this is no task of this rater, or the session is closed.
+        """
+
+        def work(connection: Connection) -> str:
+            session, task, _ = self._task(connection, token, rater)
+            place: int = task.item
+            return session.items[place].wanted
+
+        return self._transact(work)
 
     def vote(
         self,
@@ -180,6 +196,9 @@ class VoteStore:
         answers: Sequence[Kind | str] = (),
         comment: str = "",
         edit: str = "",
+        edited: str = "",
+        bad_label: bool = False,
+        right_answer: str = "",
         seconds: float = 0.0,
     ) -> Vote:
         """Keep a vote; it is on the disk when this returns. The same vote once more is no error and counts once.
@@ -191,37 +210,85 @@ class VoteStore:
             answers: to the rubric's questions, in their order; "" where nothing is said.
             comment: in the rater's own words.
             edit: a better answer in the rater's own words.
+            edited: the side whose answer the edit was made from; one that changes nothing of it is not kept.
+            bad_label: whether the wanted answer of the item is wrong.
+            right_answer: what should be wanted in its place, where the rater says it.
             seconds: how long it took.
 
         Raises:
             UsageError: this is no task of this rater, no kind of vote, or one that says otherwise than before; or the
                 session is closed.
         """
-        said = _said(kind, answers, comment, edit)
+        marks: dict[str, Any] = {"edited": edited, "bad_label": bad_label, "right_answer": right_answer}
+        said = said_of(kind, answers, comment=comment, edit=edit, **marks)
         took = seconds if math.isfinite(seconds) and seconds >= 0 else 0.0
-        tables = vote_tables()
+        votes = vote_tables().votes
 
         def work(connection: Connection) -> Vote:
-            task = connection.execute(
-                tables.tasks.select().where(tables.tasks.c.token == token, tables.tasks.c.rater == rater)
-            ).first()
-            if task is None:
-                raise UsageError("This is no task of this rater.", next_step="Load the page again.")
-            session = self._open_session(connection, task.session_id)
-            if len(said["answers"]) > len(session.questions):
-                raise UsageError("There are more answers than questions.", found=str(len(said["answers"])))
-            before = connection.execute(tables.votes.select().where(tables.votes.c.token == token)).first()
+            session, task, before = self._task(connection, token, rater)
+            words = without_idle_edit(session, task, said)
+            if len(words["answers"]) > len(session.questions):
+                raise UsageError("There are more answers than questions.", found=str(len(words["answers"])))
             if before is not None:
-                if (before.kind, json.loads(before.said)) != (kind, said):
+                if not says_no_other(before, kind, words):
                     raise UsageError("This was voted on already.", next_step="Undo the vote to change it.")
-                return _vote_of(session, task, before)
-            row: dict[str, Any] = {"session_id": session.id, "token": token, "kind": kind, "said": json.dumps(said)}
-            row |= {"number": _next_number(connection, session.id), "seconds": took, "at": round(time.time(), 3)}
-            connection.execute(tables.votes.insert(), [row])
-            kept = connection.execute(tables.votes.select().where(tables.votes.c.token == token)).one()
-            return _vote_of(session, task, kept)
+                return vote_of(session, task, before)
+            row: dict[str, Any] = {"session_id": session.id, "token": token, "kind": kind, "said": json.dumps(words)}
+            row |= {"number": next_number(connection, session.id), "seconds": took, "at": round(time.time(), 3)}
+            connection.execute(votes.insert(), [row])
+            return vote_of(session, task, connection.execute(votes.select().where(votes.c.token == token)).one())
 
         return self._transact(work, writes=True)
+
+    def edit(self, token: str, side: str, text: str, *, rater: str) -> Vote:
+        """Keep a better answer with a vote that was given, made from the answer on a side; the vote.
+
+        An empty text takes the edit away, and one that changes nothing of that answer is none.
+
+        Raises:
+            UsageError: this was not voted on by this rater, there is no such side, the text is too long, or the session
+                is closed.
+        """
+        return self._add(token, rater, edit=text, edited=side)
+
+    def mark_label(self, token: str, *, rater: str, right_answer: str = "", wrong: bool = True) -> Vote:
+        """Keep with a vote that was given that the wanted answer of its item is wrong; the vote.
+
+        Args:
+            token: of the task.
+            rater: whose task it is.
+            right_answer: what should be wanted in its place, where the rater says it.
+            wrong: False takes the mark away.
+
+        Raises:
+            UsageError: this was not voted on by this rater, the text is too long, or the session is closed.
+        """
+        return self._add(token, rater, bad_label=wrong, right_answer=right_answer if wrong else "")
+
+    def _add(self, token: str, rater: str, **more: Any) -> Vote:
+        """Let a vote that was given say more."""
+        votes = vote_tables().votes
+
+        def work(connection: Connection) -> Vote:
+            session, task, before = self._task(connection, token, rater)
+            if before is None:
+                raise UsageError("This was not voted on yet.", next_step="Vote first, or send it with the vote.")
+            said = {**json.loads(before.said), **more}
+            words = without_idle_edit(session, task, said_of(before.kind, said.pop("answers"), **said))
+            changing = votes.update().where(votes.c.token == token)
+            connection.execute(changing.values(said=json.dumps(words)))
+            return vote_of(session, task, connection.execute(votes.select().where(votes.c.token == token)).one())
+
+        return self._transact(work, writes=True)
+
+    def _task(self, connection: Connection, token: str, rater: str) -> tuple[Session, Any, Any]:
+        """A rater's task in an open session, with the vote on it; None where there is none yet."""
+        tasks, votes = vote_tables().tasks, vote_tables().votes
+        task = connection.execute(tasks.select().where(tasks.c.token == token, tasks.c.rater == rater)).first()
+        if task is None:
+            raise UsageError("This is no task of this rater.", next_step="Load the page again.")
+        session = self._open_session(connection, task.session_id)
+        return session, task, connection.execute(votes.select().where(votes.c.token == token)).first()
 
     def undo(self, session_id: str, rater: str) -> Task | None:
         """Take back the rater's last vote; the task that it was given to, or None where there is no vote.
@@ -245,7 +312,7 @@ class VoteStore:
             if last is None:
                 return None
             connection.execute(tables.votes.delete().where(tables.votes.c.token == last.token))
-            return _task_of(session, last)
+            return task_of(session, last)
 
         return self._transact(work, writes=True)
 
@@ -264,7 +331,7 @@ class VoteStore:
             # The votes first: a vote that comes in between two statements is then left out, and no task is missing.
             rows = connection.execute(given).all()
             tasks = {task.token: task for task in connection.execute(asked)}
-            return [_vote_of(session, tasks[row.token], row) for row in rows if row.token in tasks]
+            return [vote_of(session, tasks[row.token], row) for row in rows if row.token in tasks]
 
         return self._transact(work)
 
@@ -325,7 +392,7 @@ class VoteStore:
         session = self._session(connection, session_id)
         if session.closed is None:
             places = enumerate(draw_queue(session, rater))
-            rows = [_task_row(session, rater, position, place) for position, place in places]
+            rows = [task_row(session, rater, position, place) for position, place in places]
             connection.execute(vote_tables().tasks.insert(), rows)
 
     def _open_tasks(self, connection: Connection, session_id: str, rater: str, count: int) -> list[Task]:
@@ -341,7 +408,7 @@ class VoteStore:
             .order_by(tables.tasks.c.position)
             .limit(count)
         )
-        return [_task_of(session, row) for row in connection.execute(query)]
+        return [task_of(session, row) for row in connection.execute(query)]
 
     def _seen(self, connection: Connection, session_id: str, rater: str) -> int:
         """How many places the rater's queue has; 0 where it is not drawn yet."""
@@ -366,7 +433,7 @@ class VoteStore:
         if session_id not in self._known:
             table = vote_tables().sessions
             whole = connection.execute(table.select().where(table.c.session_id == session_id)).one()
-            self._known[session_id] = _session_of(whole)
+            self._known[session_id] = session_of(whole)
         return replace(self._known[session_id], closed=row.closed)
 
     def _open_session(self, connection: Connection, session_id: str) -> Session:
@@ -376,99 +443,5 @@ class VoteStore:
         return session
 
     def _transact(self, work: Callable[[Connection], T], *, writes: bool = False) -> T:
-        with _told(), database.transaction(self._engine, writes=writes) as connection:
+        with told(), database.transaction(self._engine, writes=writes) as connection:
             return work(connection)
-
-
-@contextlib.contextmanager
-def _told() -> Iterator[None]:
-    """What the database says, told of the votes: other than the index of runs they cannot be made anew."""
-    try:
-        yield
-    except VotesError:
-        raise
-    except DamagedError as error:
-        raise VotesError(
-            "The store of votes is damaged.",
-            where=error.where,
-            found=error.found,
-            next_step="Put a copy of it in its place; or move it away, and import votes that were exported.",
-        ) from error
-    except StoreError as error:
-        what = error.what.replace("index of runs", "store of votes")
-        raise VotesError(
-            what,
-            where=error.where,
-            found=error.found,
-            expected=error.expected,
-            next_step="Check that its file, disk or server can be used. Votes that were given are kept.",
-        ) from error
-
-
-def _check_rater(rater: str) -> None:
-    if not storable(rater) or len(rater) > LONGEST_NAME:
-        raise UsageError("This is no name of a rater.", found=repr(rater[:80]), expected=f"1 to {LONGEST_NAME} letters")
-
-
-def _said(kind: str, answers: Iterable[str], comment: str, edit: str) -> dict[str, Any]:
-    """The words of a vote.
-
-    Raises:
-        UsageError: there is no such kind, or a text is too long.
-    """
-    given = list(answers)
-    if kind not in KINDS or any(answer and answer not in KINDS for answer in given):
-        raise UsageError(
-            "This is no kind of vote.", found=f"{kind} {given}"[:80], expected=f"one of {', '.join(KINDS)}"
-        )
-    if max(len(comment), len(edit)) > _LONGEST_TEXT:
-        raise UsageError("The text is too long.", expected=f"at most {_LONGEST_TEXT} letters")
-    return {"answers": given, "comment": comment, "edit": edit}
-
-
-def _next_number(connection: Connection, session_id: str) -> int:
-    """In a transaction that writes no other gives the same number."""
-    from sqlalchemy import func, select
-
-    votes = vote_tables().votes
-    query = select(func.max(votes.c.number)).where(votes.c.session_id == session_id)
-    return int(connection.execute(query).scalar_one() or 0) + 1
-
-
-def _task_row(session: Session, rater: str, position: int, place: Place) -> dict[str, Any]:
-    left, right = session.arms.index(place.left), session.arms.index(place.right)
-    row = {"token": secrets.token_urlsafe(24), "session_id": session.id, "rater": rater, "position": position}
-    return row | {"item": place.item, "left_arm": left, "right_arm": right, "repeat": place.repeat}
-
-
-def _vote_row(session_id: str, token: str, vote: Vote) -> dict[str, Any]:
-    said = _said(vote.kind, vote.answers, vote.comment, vote.edit)
-    row = {"token": token, "session_id": session_id, "number": vote.number, "kind": vote.kind}
-    return row | {"said": json.dumps(said), "seconds": vote.seconds, "at": vote.at}
-
-
-def _session_of(row: Any) -> Session:
-    return replace(session_from(json.loads(row.content)), closed=row.closed)
-
-
-def _task_of(session: Session, row: Any) -> Task:
-    left, right = (session.answer(row.item, session.arms[arm]) or "" for arm in (row.left_arm, row.right_arm))
-    return Task(row.token, session.items[row.item].prompt, left, right, session.questions)
-
-
-def _vote_of(session: Session, task: Any, row: Any) -> Vote:
-    said = json.loads(row.said)
-    return Vote(
-        rater=task.rater,
-        number=row.number,
-        item=task.item,
-        left=session.arms[task.left_arm],
-        right=session.arms[task.right_arm],
-        kind=row.kind,
-        repeat=bool(task.repeat),
-        answers=tuple(said["answers"]),
-        comment=said["comment"],
-        edit=said["edit"],
-        seconds=row.seconds,
-        at=row.at,
-    )

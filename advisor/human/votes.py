@@ -13,6 +13,8 @@ Kind = Literal["left", "right", "tie", "both_bad", "skip"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """What a rater can say of two answers."""
 
+SIDES = ("left", "right")
+
 _SIGNS = {"left": 1, "right": -1, "tie": 0, "both_bad": 0}
 
 
@@ -31,6 +33,9 @@ class Vote:
         answers: what was said to each question of the rubric, "" where nothing was.
         comment: in the rater's own words.
         edit: a better answer in the rater's own words; "" for none.
+        edited: the side whose answer the edit was made from; "" for none, or where it is not known.
+        bad_label: whether the rater says that the item's wanted answer is wrong.
+        right_answer: what should be wanted in its place, in the rater's words; "" where they did not say.
         seconds: how long it took.
         at: when, in seconds since the epoch.
     """
@@ -45,6 +50,9 @@ class Vote:
     answers: tuple[Kind | Literal[""], ...] = ()
     comment: str = ""
     edit: str = ""
+    edited: Literal["left", "right", ""] = ""
+    bad_label: bool = False
+    right_answer: str = ""
     seconds: float = 0.0
     at: float = 0.0
 

@@ -150,14 +150,36 @@ def arm_notes(arm: Arm) -> list[str]:
         spent = f" ({counted(tuning['answers'], 'answer')})" if tuning["answers"] else ""
         how = f"; chosen from {tried} on rows held back for it{spent}" if tried > 1 else ""
         notes.append(f"Setting: {tuning['setting']}{how}.")
-    if training := arm.get("training"):
-        light = (training.get("health") or {}).get("light")
-        health = f"; health check: {light}" if light else ""
-        notes.append(f"Trained for {counted(training['steps'], 'step')}, {training['passes']:.2g} passes{health}.")
+    if told := trained_sentence(arm.get("training")):
+        notes.append(told)
     rate = arm.get("stop_rate")
     if rate is not None and rate < LEAST_STOP_RATE:
         notes.append(f"Only {percent(rate)} of its answers end by themselves; the others were cut off.")
     return notes
+
+
+def trainings(training: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
+    """The trainings of a tuned arm: one, or one a fold in the order of the folds; those that are not known left out."""
+    if not training:
+        return []
+    return [each for each in training.get("folds") or [training] if each]
+
+
+def trained_sentence(training: Mapping[str, Any] | None) -> str:
+    """How long an arm was trained, and how healthy it came out: of each fold, where there are folds."""
+    each = trainings(training)
+    if not each:
+        return ""
+    if len(each) == 1 and not (training or {}).get("folds"):
+        return f"Trained for {_trained(each[0])}."
+    told = "; ".join(f"fold {number}: {_trained(one)}" for number, one in enumerate(each, 1))
+    return f"Trained once a fold, on the rows of the others: {told}."
+
+
+def _trained(training: Mapping[str, Any]) -> str:
+    light = (training.get("health") or {}).get("light")
+    health = f", health check: {light}" if light else ""
+    return f"{counted(training['steps'], 'step')}, {training['passes']:.2g} passes{health}"
 
 
 def part_text(part: Mapping[str, Any] | None) -> str:
@@ -165,6 +187,43 @@ def part_text(part: Mapping[str, Any] | None) -> str:
     if not part or not part.get("n") or part.get("score") is None:
         return "-"
     return f"{points(part['score'])} ({between(part['interval'])}) on {part['n']}"
+
+
+def curve_of(result: Result, *, loss: bool = False) -> dict[str, Any] | None:
+    """The learning curve of the scores, or of the losses, as points with ``n``, ``value`` and ``interval``, and a fan.
+
+    None where none was measured.
+    """
+    whole = result.get("learning_curve") or {}
+    curve, name = (whole.get("loss") or {}, "loss") if loss else (whole, "score")
+    if not curve.get("points") or not curve.get("fan"):
+        return None
+    points = [
+        {"n": point["n"], "value": point[name], "interval": point.get("interval") or [point[name]] * 2}
+        for point in curve["points"]
+    ]
+    fan = sorted(curve["fan"], key=lambda step: float(step["n"]))
+    return {"points": points, "fan": fan, "what": str(whole.get("what") or "examples")}
+
+
+def nll_text(arm: Arm) -> str:
+    """How unlikely it finds the wanted answers, in nats a token: "1.23 (1.10 to 1.36)"; a dash where not measured."""
+    found = arm.get("nll_per_token")
+    if not found:
+        return "-"
+    low, high = found["interval"]
+    return f"{found['mean']:.2f} ({low:.2f} to {high:.2f})"
+
+
+def has_nll(result: Result) -> bool:
+    """Whether likelihoods of the wanted answers were measured for an arm."""
+    return any(arm.get("nll_per_token") for arm in scored(result))
+
+
+ABOUT_NLL = (
+    "NLL: how unlikely the approach finds the wanted answers, in nats a token with a 95% interval. Lower is better, "
+    "and e to its power is the perplexity. It decides nothing, and compares only approaches on the same model."
+)
 
 
 def confirmed_sentence(result: Result) -> str | None:
@@ -214,6 +273,36 @@ def power_sentence(result: Result) -> str | None:
     return f"{rows} can show a gap of about {points(gap)} points; a smaller one may stay hidden." if gap else None
 
 
+def judge_lines(result: Result) -> list[str]:
+    """What a judge's scores are, and what people's votes say of them; nothing where no judge scored."""
+    judge, names = result.get("judge"), titles(result)
+    if not judge:
+        return []
+    said = [
+        f"These scores are the opinion of a model, {judge['model']}, and no measurement: it compared each answer with "
+        "the wanted one, in both orders, where 50 is as good as the wanted answer."
+    ]
+    if judge.get("consistent") is not None:
+        said.append(
+            f"It said the same in both orders for {percent(judge['consistent'])} of "
+            f"{counted(judge['compared'], 'comparison')}; where it contradicts itself the score is 50."
+        )
+    if judge.get("unreadable"):
+        said.append(f"For {percent(judge['unreadable'])} it said nothing readable in one of the orders or in both.")
+    if judge.get("warning"):
+        said.append(str(judge["warning"]))
+    for each in judge.get("corrected") or ():
+        a, b = names.get(each["a"], each["a"]), names.get(each["b"], each["b"])
+        said.append(f"Beside people's votes, {a} against {b}: {each['sentence']}")
+    if not judge.get("corrected"):
+        said.append(
+            "No person has checked it. Vote blind on these answers (the Evaluate page), close the session, and compare "
+            "again with the same settings: the judge's agreement with people, and win rates that their votes put "
+            "right, then stand here."
+        )
+    return said
+
+
 def left_out(result: Result) -> list[str]:
     """What was left out, with the arm's title in place of the name that a line begins with; arms not run last."""
     names, lines = titles(result), []
@@ -225,12 +314,12 @@ def left_out(result: Result) -> list[str]:
 
 def settings(result: Result) -> list[tuple[str, str]]:
     """What was measured, and how, as terms with their values."""
-    task = result["task"]
+    task, judge = result["task"], result.get("judge")
     rows = task["rows"]
     found = [
         ("Model", str(result.get("model", "not told"))),
         ("Task", f"{task['type']}: {task['why']}"),
-        ("Metric", str(task["metric"])),
+        ("Metric", str(task["metric"]) + (f", {judge['model']}" if judge else "")),
         ("Rows", f"{rows['train']:,} to learn from, {rows['validation']:,} to choose with, {rows['test']:,} to test"),
         ("Leak guard", f"{counted(task['removed_as_leaks'], 'row')} removed: test rows, or nearly"),
     ]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from advisor.report import facts, figures, plots
+from advisor.report import facts, figures, plots, votes
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -37,6 +37,7 @@ class Line:
     cost: str = ""
     near: str = ""
     far: str = ""
+    nll: str = ""
     notes: tuple[str, ...] = ()
     skipped: str | None = None
 
@@ -73,14 +74,18 @@ def to_html(result: Mapping[str, Any], items: Iterable[Mapping[str, Any]]) -> st
         subtitle=_subtitle(result),
         scores=plots.scores_plot(result),
         power=facts.power_sentence(result),
+        judge=facts.judge_lines(result),
+        about_nll=facts.ABOUT_NLL,
         scatter=plots.cost_plot(result, rows),
         lines=[_line(result, each) for each in result["arms"]],
         gaps=plots.gaps_plot(result),
         gap_lines=plots.gap_lines(result),
         curve=plots.curve_plot(result),
+        loss_curve=plots.curve_plot(result, loss=True),
         learning=_learning(result),
         ours=arm["title"] if arm else "",
         theirs=other["title"] if other else "",
+        people=votes.people_said(result),
         wins=wins,
         losses=losses,
         conditions=result["verdict"].get("conditions") or [],
@@ -151,6 +156,7 @@ def _line(result: Mapping[str, Any], arm: facts.Arm) -> Line:
         cost=facts.cost_tile(result, arm).number if facts.is_paid(result) else "",
         near=facts.part_text(near) if near or far else "",
         far=facts.part_text(far) if near or far else "",
+        nll=facts.nll_text(arm) if facts.has_nll(result) else "",
         notes=tuple(facts.arm_notes(arm)),
         skipped=None,
     )
@@ -185,7 +191,12 @@ def _confusion(arm: facts.Arm | None) -> dict[str, Any] | None:
 
 def _learning(result: Mapping[str, Any]) -> dict[str, str]:
     curve = result.get("learning_curve") or {}
-    return {"sentence": str(curve.get("sentence") or ""), "what": str(curve.get("what") or "examples")}
+    lost = curve.get("loss") or {}
+    return {
+        "sentence": str(curve.get("sentence") or ""),
+        "loss": str(lost.get("sentence") or ""),
+        "what": str(curve.get("what") or "examples"),
+    }
 
 
 @lru_cache(maxsize=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from advisor.report import facts
+from advisor.report import facts, votes
 from advisor.report.figures import points, writable
 from advisor.request import ComparisonRequest
 
@@ -26,13 +26,16 @@ def to_markdown(result: dict[str, Any], request: ComparisonRequest) -> str:
         f"{rows['train']} training, {rows['validation']} validation and {rows['test']} test rows; "
         f"{task['removed_as_leaks']} rows removed because they were test rows, or nearly.",
         arms_table(result),
+        facts.ABOUT_NLL if facts.has_nll(result) else "",
         " ".join(filter(None, [baseline, facts.power_sentence(result), facts.confirmed_sentence(result)])),
+        *_section("A judge's opinion", facts.judge_lines(result)),
         _bullets(_notes(result)),
+        *_section("What people said", votes.people_said(result)),
         "## Differences",
         pairs_table(result),
         "Intervals are paired 95% intervals on the same rows (Bayesian bootstrap with two pseudo-items).",
         *_section("What holds the model back", [gap["sentence"] for gap in result.get("gaps") or ()]),
-        *_section("Would more help?", [(result.get("learning_curve") or {}).get("sentence")]),
+        *_section("Would more help?", _learning(result)),
         *_section("What would change the advice", facts.changes(result)[0]),
         *_section("For and against, in your situation", facts.changes(result)[1]),
         "## Left out",
@@ -46,19 +49,21 @@ def to_markdown(result: dict[str, Any], request: ComparisonRequest) -> str:
 
 def arms_table(result: dict[str, Any]) -> str:
     """The arms as a Markdown table."""
+    likely = facts.has_nll(result)
     lines = [
-        "| approach | score | 95% interval | tokens a request | seconds a request | set-up |",
-        "|---|---:|---:|---:|---:|---:|",
+        "| approach | score | 95% interval | tokens a request | seconds a request | set-up |" + " NLL |" * likely,
+        "|---|---:|---:|---:|---:|---:|" + "---:|" * likely,
     ]
     for arm in result["arms"]:
         if arm["skipped"]:
-            lines.append(f"| {arm['title']} | skipped | {_cell(arm['skipped'])} | | | |")
+            lines.append(f"| {arm['title']} | skipped | {_cell(arm['skipped'])} | | | |{' |' if likely else ''}")
             continue
         low, high = arm["interval"]
         name = f"**{arm['title']}**" if arm["name"] == result["verdict"]["arm"] else arm["title"]
         lines.append(
             f"| {name} | {points(arm['score'])} | {points(low)} to {points(high)} | {arm['tokens_per_request']:.0f} "
             f"| {arm['seconds_per_request']:.2f} | {arm['setup_seconds']:.0f} s |"
+            + (f" {facts.nll_text(arm)} |" if likely else "")
         )
     return "\n".join(lines)
 
@@ -88,6 +93,11 @@ def _notes(result: dict[str, Any]) -> list[str]:
             notes.append(f"On rows like its examples: {near}; on other rows: {far}.")
         found += [f"{arm['title']}: {' '.join(notes)}"] if notes else []
     return found
+
+
+def _learning(result: dict[str, Any]) -> list[str | None]:
+    curve = result.get("learning_curve") or {}
+    return [curve.get("sentence"), (curve.get("loss") or {}).get("sentence")]
 
 
 def _section(title: str, lines: Iterable[str | None]) -> list[str]:

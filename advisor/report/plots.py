@@ -12,7 +12,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from advisor.cost import DECODE_WEIGHT, pareto
-from advisor.report.facts import Arm, Result, is_paid, request_cost, scored, shown_arm
+from advisor.report.facts import Arm, Result, curve_of, is_paid, request_cost, scored, shown_arm
 from advisor.report.figures import between, duration, money, points, signed
 
 _IN_POINTS = ("format", "behaviour", "knowledge", "retrieval", "reading", "capacity", "noise")
@@ -182,17 +182,17 @@ def cost_plot(result: Result, items: Sequence[Mapping[str, Any]]) -> Scatter | N
     return Scatter(dots, x, y, x_name, front, any(spreads.values()))
 
 
-def curve_plot(result: Result) -> CurvePlot | None:
-    """The learning curve with its fan; None where none was measured."""
-    curve = result.get("learning_curve")
-    if not curve or not curve.get("points") or not curve.get("fan"):
+def curve_plot(result: Result, *, loss: bool = False) -> CurvePlot | None:
+    """The learning curve of the scores with its fan, or that of the losses; None where none was measured."""
+    curve = curve_of(result, loss=loss)
+    if curve is None:
         return None
-    measured, fan = curve["points"], sorted(curve["fan"], key=lambda step: float(step["n"]))
+    measured, fan = curve["points"], curve["fan"]
     sizes = sorted({float(step["n"]) for step in (*measured, *fan)})
     values = [end for step in measured for end in step["interval"]] + [
         step[key] for step in fan for key in ("p5", "p95")
     ]
-    in_points = max(values) <= 1
+    in_points = not loss and max(values) <= 1
     room = 0.06 * (max(values) - min(values)) or 0.01
     low, high = max(0.0, min(values) - room), max(values) + room
     y = _points_axis(low, min(high, 1.0)) if in_points else _axis(low, high, name="{:.2f}".format)
@@ -202,9 +202,9 @@ def curve_plot(result: Result) -> CurvePlot | None:
         Dot(
             number,
             f"{step['n']:,g}",
-            f"{points(step['score']) if in_points else format(step['score'], '.3f')}",
+            f"{points(step['value']) if in_points else format(step['value'], '.3f')}",
             x.at(step["n"]),
-            _up(y, step["score"]),
+            _up(y, step["value"]),
             None,
             (_up(y, step["interval"][0]), _up(y, step["interval"][1])),
             "best",
@@ -217,7 +217,7 @@ def curve_plot(result: Result) -> CurvePlot | None:
 
     back = fan[::-1]
     wide, narrow = (f"{line(above, fan)} {line(below, back)}" for above, below in (("p95", "p5"), ("p75", "p25")))
-    return CurvePlot(dots, x, y, wide, narrow, line("p50", fan), "score of 100" if in_points else "loss")
+    return CurvePlot(dots, x, y, wide, narrow, line("p50", fan), "score of 100" if in_points else "loss, nats a token")
 
 
 def _tone(arm: Arm, shown: Arm | None) -> str:

@@ -10,6 +10,7 @@ from dataset_tools.fixes.applying import (
     undo,
 )
 from dataset_tools.fixes.catalogue import KINDS, FixKind
+from dataset_tools.fixes.changes import apply_changes, plan_changes, with_answer
 from dataset_tools.fixes.opened import Needs
 from dataset_tools.fixes.tally import Diff, PlannedFix, Unread
 
@@ -22,9 +23,12 @@ __all__ = [
     "Needs",
     "PlannedFix",
     "Unread",
+    "apply_changes",
     "apply_fixes",
     "fixed_path",
     "iterate_log",
+    "plan_changes",
     "plan_fixes",
     "undo",
+    "with_answer",
 ]

@@ -158,9 +158,27 @@ def apply_fixes(
     path = Path(path)
     chosen = chosen_ids(fixes, safe_only=fixes is None)
     opened = open_with_format(path, columns=columns, needs=needs)
-    target = _target_for(path, target)
-    tally = Tally(opened.stream, consent=chosen)
     job = FixJob(opened, chosen, drop_bad=drop_bad, progress=progress)
+    return write_fixed(opened, job, target, chosen=chosen)
+
+
+def write_fixed(opened: Opened, job: FixJob, target: Path | str | None, *, chosen: Collection[str]) -> FixResult:
+    """Write what becomes of an opened file's records, with the log and the rejects beside it.
+
+    Args:
+        opened: The file.
+        job: What becomes of its records.
+        target: The file to write, or a folder, or None: as for `apply_fixes`.
+        chosen: The names of the fixes that were agreed to, for the log.
+
+    Raises:
+        UsageError: As `apply_fixes` does.
+        DataError: No row would be left.
+        DiskFullError: No space is left; then nothing is written.
+    """
+    path = opened.stream.path
+    target = _target_for(path, target)
+    tally = Tally(opened.stream, consent=frozenset(chosen))
     with contextlib.ExitStack() as stack:
         rows = stack.enter_context(open_atomically(target))
         log = stack.enter_context(open_atomically(log_path(target)))

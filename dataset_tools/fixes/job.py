@@ -95,6 +95,20 @@ class FixJob:
         self._whole = [check for check in with_row_fix(self._chosen) if isinstance(check, DatasetCheck)]
         self._decided = False
 
+    def decide(self, name: str, decide: Callable[[Example], RowFix | str | None]) -> None:
+        """Let a caller say what becomes of rows: a function that changes one, or why it is dropped; None leaves it.
+
+        Args:
+            name: what the log calls these changes.
+            decide: asked of each good row; its record is the number of the row.
+        """
+        for example in self._examples():
+            wanted = decide(example)
+            if isinstance(wanted, str):
+                self._decisions.drops[example.record] = (name, wanted)
+            elif wanted is not None:
+                self._decisions.mends.setdefault(example.record, {})[name] = wanted
+
     def outcomes(self, note: Callable[[Problem], None]) -> Iterator[Outcome]:
         """What becomes of each record, in order. Problems of the file as a whole go to ``note``."""
         if not self._decided:

@@ -28,8 +28,8 @@ def awkward_session() -> tuple[Session, list[Vote]]:
     first = replace(made.items[0], prompt=talk, answers=(AWKWARD, "'=x"), wanted="@x")
     made = replace(made, items=(first, *made.items[1:]), closed=1.0)
     votes = [replace(one, answers=("left", ""), seconds=1.5, at=9.0) for one in votes_for([1, -1, 0, 1])]
-    votes.append(vote(4, "both_bad", rater="=bob", comment=AWKWARD, edit="-better"))
-    votes.append(vote(5, "skip", rater="=bob"))
+    votes.append(vote(4, "both_bad", rater="=bob", comment=AWKWARD, edit="-better", edited="right"))
+    votes.append(vote(5, "skip", rater="=bob", bad_label=True, right_answer="=1+1"))
     votes.append(vote(0, "right", number=8, repeat=True, left=ARMS[1], right=ARMS[0]))
     return made, votes
 
@@ -79,6 +79,7 @@ def test_an_open_session_is_written_without_the_names_of_its_arms() -> None:
         ("a.jsonl", "", "a.jsonl"),
         ("a.csv", "left_arm,right_arm,kind,item,prompt,left,right\nx,x,left,0,p,1,2\n", ":2"),
         ("a.csv", "left_arm,right_arm,kind,item,prompt,left,right\nx,y,best,0,p,1,2\n", ":2"),
+        ("a.csv", "left_arm,right_arm,kind,item,prompt,left,right,edited\nx,y,left,0,p,1,2,middle\n", ":2"),
         ("a.csv", "prompt,a,b,winner\n,1,2,a\n", ":2"),
     ],
 )

@@ -11,15 +11,18 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from advisor.human.session import Session, Task
 from advisor.human.sources import from_comparison
 from advisor.human.store import VotesError, VoteStore
+from advisor.human.tables import vote_tables
 from advisor.human.votes import KINDS, Vote
 from dataset_tools.errors import UsageError
 from tests.advisor.human_support import comparison_folder, session, vote, votes_for
+from training.runs import store_database
 from training.runs.store import RunStore
 
 pytest_plugins = ("tests.training.postgres",)
@@ -102,6 +105,67 @@ def test_a_vote_that_is_sent_twice_counts_once_and_is_not_changed(store: VoteSto
     with pytest.raises(UsageError, match="already"):
         store.vote(task.token, "right", rater="ann")
     assert store.votes(made.id) == [first]
+
+
+def test_an_edit_and_a_mark_are_kept_with_their_vote_and_go_with_it(store: VoteStore, database_url: str) -> None:
+    made = store.add(session(5))
+    first, second = store.tasks(made.id, "ann", count=2)
+    sent: dict[str, Any] = {"edit": "Much better.", "edited": "right", "bad_label": True, "right_answer": "refund"}
+    given = store.vote(first.token, "left", rater="ann", comment="c", **sent)
+    store.vote(second.token, "tie", rater="ann")
+    later = store.edit(second.token, "left", "Its height is 10.", rater="ann")
+    assert (later.kind, later.edit, later.edited, later.number) == ("tie", "Its height is 10.", "left", 2)
+    marked = store.mark_label(second.token, rater="ann")
+    assert marked.bad_label and marked.right_answer == "" and marked.edit == later.edit
+    with VoteStore.open(database_url) as other:
+        assert other.votes(made.id) == [given, marked]
+    assert {name: getattr(given, name) for name in sent} == sent
+    assert store.vote(second.token, "tie", rater="ann") == marked  # the same vote once more takes nothing away
+    assert not store.mark_label(second.token, rater="ann", wrong=False).bad_label
+    assert store.edit(second.token, "left", "", rater="ann").edited == ""
+    assert store.undo(made.id, "ann") == second and store.undo(made.id, "ann") == first
+    again = store.vote(first.token, "left", rater="ann")
+    assert (again.edit, again.edited, again.bad_label, again.right_answer) == ("", "", False, "")
+
+
+def test_an_edit_that_changes_nothing_is_none_and_one_without_a_vote_is_refused(store: VoteStore) -> None:
+    made = store.add(session(5))
+    first, second = store.tasks(made.id, "ann", count=2)
+    for call in (
+        lambda: store.edit(first.token, "left", "x", rater="ann"),
+        lambda: store.mark_label(first.token, rater="ann"),
+        lambda: store.vote(first.token, "left", rater="ann", edit="x", edited="middle"),
+        lambda: store.vote(first.token, "left", rater="ann", right_answer="x" * 30_000),
+        lambda: store.wanted(first.token, rater="bob"),
+    ):
+        with pytest.raises(UsageError):
+            call()
+    assert store.vote(first.token, "left", rater="ann", edit=f" {first.left}\n", edited="left").edit == ""
+    assert store.edit(first.token, "right", first.left, rater="ann").edited == "right"
+    store.vote(second.token, "skip", rater="ann")
+    with pytest.raises(UsageError, match="no task"):
+        store.edit(second.token, "left", "x", rater="bob")
+    store.end(made.id)
+    with pytest.raises(UsageError, match="closed"):
+        store.edit(second.token, "left", "x", rater="ann")
+
+
+def test_the_wanted_answer_is_told_to_who_asks_for_it(store: VoteStore, tmp_path: Path) -> None:
+    made = store.add(from_comparison(comparison_folder(tmp_path / "c")))
+    task = store.tasks(made.id, "ann")[0]
+    assert store.wanted(task.token, rater="ann") == f"w{task.prompt[0].content.split()[1]}"
+
+
+def test_votes_that_were_kept_before_there_were_marks_are_read(store: VoteStore) -> None:
+    made = store.add(session(5))
+    task = store.tasks(made.id, "ann")[0]
+    store.vote(task.token, "left", rater="ann", edit="better")
+    old = {"answers": [], "comment": "", "edit": "better"}
+    with store_database.transaction(store._engine, writes=True) as connection:
+        connection.execute(vote_tables().votes.update().values(said=json.dumps(old)))
+    (kept,) = store.votes(made.id)
+    assert (kept.edit, kept.edited, kept.bad_label, kept.right_answer) == ("better", "", False, "")
+    assert store.mark_label(task.token, rater="ann", right_answer="x").edit == "better"
 
 
 def test_wrong_votes_are_refused_and_leave_nothing(store: VoteStore) -> None:

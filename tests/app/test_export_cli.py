@@ -11,7 +11,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from advisor.human import VoteStore
 from app import export_cli
+from tests.advisor.human_support import session, votes_for
 from tests.training.export_support import tiny_run
 from training.runs.folder import RunFolder
 from training.runs.supervisor import runs_folder
@@ -110,3 +112,13 @@ def test_a_comparisons_scores_reach_the_card(export: Callable[..., Any], run: Ru
     (tmp_path / "result.json").write_text(json.dumps({"task": {"metric": "label-match"}, "arms": arms}))
     assert export(run.path, "--rows", 1, "--out", tmp_path / "out", "--comparison", tmp_path).exit_code == 0
     assert "| Zero-shot | 25.0 | 10.0 to 40.0 |" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_what_people_said_of_a_run_reaches_its_card(export: Callable[..., Any], run: RunFolder, tmp_path: Path) -> None:
+    made = session(6, arms=(run.path.name, "base"))
+    with VoteStore.open() as store:
+        store.add(made, votes_for([1, 1, 1, 0, 1, 1], a=run.path.name, b="base"))
+        store.end(made.id)
+    assert export(run.path, "--rows", 1, "--out", tmp_path / "out").exit_code == 0
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "## What people said" in card and "this model was preferred to base in 100% of 5 decisive votes" in card

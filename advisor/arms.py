@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,17 @@ import numpy as np
 
 from advisor.answering import Answer, Answerer, StoredAnswerer
 from advisor.answering.local import common_prefix
-from advisor.approaches import Approach, Tools
+from advisor.approaches import Approach, Prompt, Tools
+from advisor.likelihood import Likelihoods, joined_likelihoods, shown
 from advisor.lineup import Arm
 from advisor.metrics import Metric
 from advisor.statistics import FEWEST_RACE_ROWS, mean_interval, race_decision, stretched
 from dataset_tools.example import Example
 from dataset_tools.rendering import render_prompts
 from dataset_tools.writing import write_text_atomically
+
+Likely = Callable[[Sequence[Prompt], Sequence[Example]], Likelihoods]
+"""How likely a model finds the examples' wanted answers after these prompts."""
 
 # Prompts that the shared beginning is taken from; it is shorter with each one, and settled after a few.
 _PROMPTS_FOR_PREFIX = 32
@@ -58,6 +62,7 @@ class ArmResult:
     tuning: dict[str, Any] | None = None
     dropped: Dropped | None = None
     shared_prefix_tokens: int = 0
+    likelihoods: Likelihoods = field(default_factory=Likelihoods)
 
     def to_dict(self, wanted: Sequence[str], metric: Metric, *, wider: float = 1.0) -> dict[str, Any]:
         """The arm's row of ``result.json``.
@@ -84,6 +89,7 @@ class ArmResult:
             "skipped": None,
             "dropped": self.dropped.__dict__ if self.dropped else None,
             "details": {name: round(value, 4) for name, value in details.items()},
+            **shown(self.likelihoods),
             "tuning": self.tuning,
             "training": self.training,
         }
@@ -104,6 +110,7 @@ class ArmResult:
             **self.__dict__,
             "answers": [[a.text, a.prompt_tokens, a.answer_tokens, a.stopped] for a in self.answers],
             "dropped": self.dropped.__dict__ if self.dropped else None,
+            "likelihoods": asdict(self.likelihoods),
         }
         write_text_atomically(file, json.dumps(values, ensure_ascii=False) + "\n")
 
@@ -112,11 +119,12 @@ class ArmResult:
         """An arm that was kept."""
         values = json.loads(file.read_text("utf-8"))
         answers = tuple(Answer(*answer) for answer in values.pop("answers"))
-        dropped = values.pop("dropped", None)
+        dropped, likely = values.pop("dropped", None), values.pop("likelihoods", None) or {}
         return cls(
             answers=answers,
             scores=tuple(values.pop("scores")),
             dropped=Dropped(**dropped) if dropped else None,
+            likelihoods=Likelihoods(tuple(likely.get("values", ())), likely.get("skipped", "")),
             **values,
         )
 
@@ -164,12 +172,14 @@ def answer_all(
     setup_seconds: float,
     progress: Callable[[int, int], None],
     training: dict[str, Any] | None = None,
+    likely: Likely | None = None,
 ) -> ArmResult:
     """Build the prompts, answer them, score the answers. Making the prompts (retrieval) counts as answering time.
 
     Answers that were stored before (by the probe, or a run that was stopped) count as long as when they were given.
 
-    Against a leader it answers a quarter of the rows, half, and all, and may be dropped in between.
+    Against a leader it answers a quarter of the rows, half, and all, and may be dropped in between. How likely its
+    model finds the wanted answers is asked of ``likely`` at the end, where it asked a model and has gone all the way.
     """
     began = time.perf_counter()
     given = approach.answers(asked.test)
@@ -187,11 +197,13 @@ def answer_all(
             tools=[example.tools for example in asked.test[part]],
         )
         wanted = [example.completion for example in asked.test[part]]
-        scores += asked.metric.scores([answer.text for answer in answers[part]], wanted)
+        prompted = [example.prompt for example in asked.test[part]]
+        scores += asked.metric.scores([answer.text for answer in answers[part]], wanted, prompted)
         dropped = out_of_the_race(arm, scores, asked)
         if dropped:
             break
     asking = _spent(answerer) - before
+    measured = likely(prompts, asked.test) if likely and given is None and not dropped else Likelihoods()
     return ArmResult(
         arm.name,
         arm.title,
@@ -203,6 +215,7 @@ def answer_all(
         approach.tuned.to_dict() if approach.tuned else None,
         dropped,
         _shared(prompts, tokenizer) if given is None else 0,
+        measured,
     )
 
 
@@ -237,13 +250,19 @@ def out_of_the_race(arm: Arm, scores: Sequence[float], asked: Round) -> Dropped 
 
 
 def joined(parts: Sequence[ArmResult], dropped: Dropped | None) -> ArmResult:
-    """The results of one arm on several folds, one after another. Its training is that of the first fold."""
+    """The results of one arm on several folds, one after another.
+
+    Its training is that of the first fold, with the trainings of all folds in their order under ``folds``.
+    """
     first = parts[0]
     if len(parts) == 1 and dropped is None:
         return first
     tuning = first.tuning
     if tuning is not None:
         tuning = {**tuning, "folds": [(part.tuning or {}).get("setting") for part in parts]}
+    training = first.training
+    if training is not None:
+        training = {**training, "folds": [part.training for part in parts]}
     return ArmResult(
         first.name,
         first.title,
@@ -251,10 +270,11 @@ def joined(parts: Sequence[ArmResult], dropped: Dropped | None) -> ArmResult:
         tuple(score for part in parts for score in part.scores),
         sum(part.seconds for part in parts),
         sum(part.setup_seconds for part in parts),
-        first.training,
+        training,
         tuning,
         dropped or first.dropped,
         min(part.shared_prefix_tokens for part in parts),
+        joined_likelihoods([part.likelihoods for part in parts]) if dropped is None else Likelihoods(),
     )
 
 

@@ -11,6 +11,7 @@ DEFAULT_CPU_MINUTES = 10.0
 # really take. One run of the support desk gave 1.2, 5.7, 5.4, 6.3 and 1.5 from few-shot-fixed to qlora.
 _WEIGHTS = {"zero-shot": 1.0, "instruction": 1.1, "classifier": 0.01, "few-shot-fixed": 1.3, "few-shot": 3.0}
 _WEIGHTS |= {"corpus": 2.0, "rag": 3.5, "rag-few-shot": 4.5, "qlora": 0.8, "qlora-few-shot": 1.3, "qlora-rag": 3.0}
+_BASELINES = 2  # what needs no model at all is scored as well
 _ELSEWHERE = 1.0  # an endpoint's answer: its time is not this machine's, and not known beforehand
 # Of the training time; rows with examples or passages are several times as long.
 _TRAINING_SHARES = {"qlora": 0.4, "qlora-few-shot": 0.6, "qlora-rag": 0.6}
@@ -20,6 +21,11 @@ _ANSWERING_SHARE, _FEWEST_ROWS = 0.3, 20
 # these buy is chance. Without a budget: the most that is spent.
 _TUNING_SHARE, _FEWEST_TRIED, _MOST_TRIED = 0.1, 24, 160
 _DIAGNOSIS_SHARE, _FEWEST_PROBED, _MOST_PROBED = 0.06, 8, 60
+# Share of the budget for the likelihoods of wanted answers, which decide nothing: no arm takes more than half of what
+# is left of it, nor more than a tenth of all that is left. With a budget, on this many test rows or fewer.
+_LIKELIHOOD_SHARE, _OF_THEIRS, _OF_ALL = 0.05, 0.5, 0.1
+MOST_LIKELIHOODS = 100
+_SAMPLING_SHARE, _TRIES, _MOST_SAMPLED = 0.03, 8, 20
 _TUNED_ARMS = ("instruction", "few-shot-fixed", "few-shot", "rag", "rag-few-shot")
 # The diagnosis answers each row bare, with examples, and with passages of two kinds.
 _PROBE_ARMS = ("zero-shot", "few-shot-fixed", "rag-few-shot", "rag-few-shot")
@@ -31,11 +37,21 @@ _SHORTEST_TRAINING = {"qlora": 20.0, "qlora-few-shot": 120.0, "qlora-rag": 60.0}
 
 @dataclass
 class Budget:
-    """A time budget that began when the comparison did. Without minutes nothing is limited."""
+    """A time budget that began when the comparison did. Without minutes nothing is limited.
+
+    Attributes:
+        minutes: For everything.
+        began: When it did, in seconds since the epoch.
+        seconds_per_row: Zero-shot's, as probed, and then as arms really took.
+        seconds_per_score: That scoring an answer takes: a judge's time, next to nothing with every other metric.
+        likelihoods_took: Seconds that likelihoods of wanted answers took so far.
+    """
 
     minutes: float | None
     began: float = field(default_factory=time.time)
     seconds_per_row: float = 0.0
+    seconds_per_score: float = 0.0
+    likelihoods_took: float = 0.0
 
     @property
     def left(self) -> float:
@@ -53,7 +69,7 @@ class Budget:
         if self.minutes is None:
             return None
         share = _ANSWERING_SHARE if any(arm in _TRAINING_SHARES for arm in arms) else 0.9
-        each = seconds_per_row * sum(_weight(arm) for arm in arms)
+        each = self._row(arms) + _BASELINES * self.seconds_per_score
         return max(_FEWEST_ROWS, int(share * self.minutes * 60 / each))
 
     def tuning_answers(self, arms: Sequence[str]) -> int:
@@ -66,19 +82,35 @@ class Budget:
         probes = _PROBE_ARMS if documents else _PROBE_ARMS[:2]
         return self._answers(_DIAGNOSIS_SHARE, probes, fewest=_FEWEST_PROBED, most=_MOST_PROBED)
 
+    def sampled_rows(self) -> int:
+        """On how many validation rows the diagnosis may draw eight answers each; 0: too few to say anything."""
+        tries = ("few-shot-fixed",) * _TRIES
+        return self._answers(_SAMPLING_SHARE, tries, fewest=_FEWEST_PROBED, most=_MOST_SAMPLED)
+
     def _answers(self, share: float, arms: Sequence[str], *, fewest: int, most: int) -> int:
         """How many answers of each of these arms this share of the budget buys: at most so many, 0 where too few."""
         if not arms:
             return 0
-        each = self.seconds_per_row * sum(_weight(arm) for arm in arms)
+        each = self._row(arms)
         if self.minutes is None or not each:
             return most
         bought = min(most, int(share * self.minutes * 60 / each))
         return bought if bought >= fewest else 0
 
+    def likelihood_seconds(self, *, folds: int = 1) -> float:
+        """How long an arm may measure likelihoods, in one of so many folds; 0 where nothing is left."""
+        if self.minutes is None:
+            return float("inf")
+        theirs = _LIKELIHOOD_SHARE * self.minutes * 60 - self.likelihoods_took
+        return max(0.0, min(_OF_THEIRS * theirs, _OF_ALL * self.left)) / folds
+
     def forecast(self, arm: str, rows: int) -> float:
         """Seconds that an arm takes to answer so many rows: a guess, before it has answered any."""
-        return _weight(arm) * self.seconds_per_row * rows
+        return self._row([arm]) * rows
+
+    def _row(self, arms: Sequence[str]) -> float:
+        """Seconds in which each of these arms answers a row, scores included."""
+        return self.seconds_per_row * sum(_weight(arm) for arm in arms) + self.seconds_per_score * len(arms)
 
     def learn(self, arm: str, seconds_per_row: float) -> None:
         """Take what an arm really took for a row as the measure of what the others will take."""
@@ -100,7 +132,7 @@ class Budget:
 
     def _share(self, arm: str, still_to_come: Sequence[str], rows: int) -> float:
         """This arm's part of the seconds that are left once all these arms have started and answered."""
-        reserved = sum(_TRAINING_OVERHEAD + _WEIGHTS[name] * self.seconds_per_row * rows for name in still_to_come)
+        reserved = sum(_TRAINING_OVERHEAD + self.forecast(name, rows) for name in still_to_come)
         part = _TRAINING_SHARES[arm] / sum(_TRAINING_SHARES[name] for name in still_to_come)
         return (self.left - reserved) * part
 

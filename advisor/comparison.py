@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from advisor.course import Course, OnEvent, StoppedError
+from advisor.judging import has_new_votes
 from advisor.models import LocalModels
-from advisor.request import ComparisonRequest, endpoint_answerer, require_model
+from advisor.request import ComparisonRequest, endpoint_answerer, judge_answerer, require_model
 from dataset_tools.errors import FittingRoomError, RunError, UsageError
 from dataset_tools.writing import write_text_atomically
 from training.home import home
@@ -92,11 +93,13 @@ def run_comparison(
     """
     run = folder_for(request, folder)
     finished = _finished(run)
-    if finished is None or not request.asked_again(finished):
+    if finished is None or not request.asked_again(finished) or has_new_votes(run.path, finished):
         name = request.model or default_model()
         if on_event and name != embedded.NAME and not os.path.isdir(name):
             on_event({"event": "phase", "phase": f"looking for the model {name}"})
         require_model(name)
+        if request.judge and judge_answerer(request.judge) is None:
+            require_model(request.judge)
         opened = _open(request, folder)
         with held(opened):  # so that everybody sees that it is at work
             return carry_out(request, opened, on_event=on_event)
@@ -139,7 +142,12 @@ def carry_out(request: ComparisonRequest, run: RunFolder, *, on_event: OnEvent |
 def _course(request: ComparisonRequest, run: RunFolder, on_event: OnEvent | None) -> Course:
     """The comparison with this machine's models."""
     name = request.model or default_model()
-    models = LocalModels(name, run.path, endpoint=endpoint_answerer(request.endpoint, request.endpoint_model))
+    models = LocalModels(
+        name,
+        run.path,
+        endpoint=endpoint_answerer(request.endpoint, request.endpoint_model),
+        judge=judge_answerer(request.judge) or request.judge,
+    )
     unprepared = name == embedded.NAME and not embedded.is_prepared()
     return Course(request, run, models, on_event, loading=PREPARING if unprepared else "loading the model")
 

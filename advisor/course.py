@@ -1,7 +1,7 @@
 """One comparison while it runs: reading, planning, a diagnosis, arm by arm, then the verdict and what it rests on.
 
-It owns the order of the work and tells of it; what is said of the scores is `advisor.results`' part, and everything
-about models is `advisor.models`'.
+It owns the order of the work and tells of it; what is to be done is `advisor.plan`'s part, what is said of the scores
+`advisor.results`', and everything about models `advisor.models`'.
 """
 
 from __future__ import annotations
@@ -16,20 +16,23 @@ from typing import Any
 
 from advisor.answering import Answer, Answerer
 from advisor.approaches import Prompt, Tools
-from advisor.arms import ArmResult, Leader, Round, answer_all, joined, out_of_the_race, prepare
-from advisor.budget import DEFAULT_CPU_MINUTES, Budget
+from advisor.arms import ArmResult, Leader, Likely, Round, answer_all, joined, out_of_the_race, prepare
+from advisor.budget import DEFAULT_CPU_MINUTES, MOST_LIKELIHOODS, Budget
 from advisor.curve import learning_curve
 from advisor.diagnosis import Gap, diagnose
-from advisor.lineup import ARMS, Arm, asked_for, why_not
+from advisor.diagnosis.probes import TEMPERATURE, TRIES
+from advisor.judging import Judge, as_an_opinion, put_right
+from advisor.likelihood import Likelihoods, likelihoods
+from advisor.lineup import ARMS, Arm
 from advisor.models import Models
 from advisor.near_far import near_rows
+from advisor.plan import Planner, choose_arms, longest_answer, prompt_sizes
 from advisor.report import items_csv, to_html, to_markdown
 from advisor.request import ComparisonRequest
 from advisor.results import items, judged, wider
 from advisor.retrieval import embed
 from advisor.rows import read_rows
-from advisor.statistics import smallest_visible_gap
-from advisor.task import Task
+from advisor.task import Task, own_metric
 from dataset_tools.errors import RunError
 from dataset_tools.example import Example
 from dataset_tools.writing import write_jsonl, write_text_atomically
@@ -38,8 +41,6 @@ from training.runs.folder import RunFolder
 from training.runs.heartbeat import Heartbeat
 
 OnEvent = Callable[[dict[str, Any]], None]
-# Rows of the probe that the budget sizes the test set from; an answer is cut at a quarter over the longest wanted.
-_PROBE_ROWS, _ANSWER_SLACK, _LONGEST_ANSWER = 8, 1.25, 512
 
 
 class StoppedError(RunError):
@@ -78,7 +79,8 @@ class Course:
     def _run(self) -> dict[str, Any]:
         began = time.time()
         self.tell("phase", phase="reading the data")
-        read = read_rows(self.request)
+        self.judge = self._judge()
+        read = read_rows(self.request, metric=self.judge.metric if self.judge else None)
         self.documents, self.left_out = read.documents, [*read.left_out]
         self.tell("phase", phase=self.loading)
         minutes = self.request.budget_minutes or (None if machine().has_accelerator else DEFAULT_CPU_MINUTES)
@@ -87,7 +89,7 @@ class Course:
         self.tools = self.parts[0]
         arms = self._choose_arms()
         plan = self._plan(arms)
-        gaps = self._diagnose(plan["probe_rows"], arms)
+        gaps = self._diagnose(plan["probe_rows"], arms, sampled=plan.get("sampled_rows", 0))
         results = self._run_arms(arms)
         curve = self._learning_curve(results)
         about = {
@@ -106,8 +108,12 @@ class Course:
         self.tell("phase", phase="weighing the evidence")
         whole = replace(self.tools.task, test=self.test)
         judgement = judged(whole, results, self.reasons, near=self._near(), request=self.request, about=about)
+        rows = list(items(whole, results))
+        if self.judge:
+            judgement["judge"] = self._about_judge(results, rows)
+            judgement["verdict"]["sentence"] = as_an_opinion(judgement["verdict"]["sentence"], judgement["judge"])
         result: dict[str, Any] = json.loads(json.dumps(judgement))  # as whoever reads the file gets it
-        self._write(result, list(items(whole, results)))
+        self._write(result, rows)
         self.tell("verdict", kind=result["verdict"]["kind"], sentence=result["verdict"]["sentence"])
         self.tell("done")
         return result
@@ -120,6 +126,21 @@ class Course:
         write_text_atomically(folder / "report.md", to_markdown(result, self.request))
         write_text_atomically(folder / "report.html", to_html(result, rows))
         write_text_atomically(folder / "result.json", json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+
+    def _judge(self) -> Judge | None:
+        """The model whose opinion is the metric, where one was asked for."""
+        answerer = self.models.judge()
+        return Judge(answerer, self.request.judge or "") if answerer else None
+
+    def _about_judge(self, results: Sequence[ArmResult], rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """The judge's name and steadiness, and what people's votes say of it."""
+        assert self.judge is not None
+        prompts, wanted = [row.prompt for row in self.test], [row.completion for row in self.test]
+        answers = [[answer.text for answer in result.answers] for result in results]
+        return {
+            **self.judge.about(prompts, wanted, answers, base=self.models.name),
+            **put_right(self.run_folder.path, rows),
+        }
 
     def _left_out(self) -> list[str]:
         removed = self.tools.removed_passages
@@ -161,28 +182,22 @@ class Course:
         return np.concatenate([near(tools.task) for tools in self.parts])
 
     def _tools(self, task: Task) -> Tools:
-        accelerated, context = machine().has_accelerator, self.models.context
+        passages, demonstrations = prompt_sizes(self.models.context)
         return Tools(
             task=task,
             tokenizer=self.models.tokenizer,
-            context=context,
+            context=self.models.context,
             documents=self.documents,
-            passages=(3, 300) if accelerated else (2, 200),
-            demonstrations=(8, min(4000, context * 3 // 5)) if accelerated else (6, min(1200, context * 3 // 5)),
+            passages=passages,
+            demonstrations=demonstrations,
             instructions=self.request.instructions,
         )
 
     def _choose_arms(self) -> list[Arm]:
         """The arms to run; for each of the others it is told why not."""
-        arms = []
-        for arm in asked_for(self.request.arms, endpoint=self.request.endpoint is not None):
-            reason = why_not(
-                arm, self.tools, documents=bool(self.documents), endpoint=self.request.endpoint is not None
-            )
-            if reason:
-                self._skip(arm, reason)
-            else:
-                arms.append(arm)
+        arms, reasons = choose_arms(self.request, self.tools)
+        for arm, reason in reasons.items():
+            self._skip(arm, reason)
         return arms
 
     def _skip(self, arm: Arm, reason: str) -> None:
@@ -193,89 +208,26 @@ class Course:
         return self.run_folder.path / "arms" / f"{arm.name}.json"
 
     def _plan(self, arms: Sequence[Arm]) -> dict[str, Any]:
-        """What will be done in the time there is, decided once: a comparison that goes on keeps to it.
+        """What will be done, from here on kept to; and what is left out for it."""
 
-        A number of test rows that was asked for is kept to, whatever the budget.
-        """
-        file, names = self.run_folder.path / "arms" / "plan.json", [arm.name for arm in arms]
-        total, rows = len(self.test), None
-        if file.exists():
-            plan: dict[str, Any] = json.loads(file.read_text("utf-8"))
-            rows, self.budget.seconds_per_row = plan["test_rows"], plan["seconds_per_row"]
-        else:
-            limited = self.budget.minutes is not None
-            seconds = self._probe(self.models.base()) if limited and any(arm.approach.asks_model for arm in arms) else 0
-            affordable = self.budget.affordable_rows(names, seconds_per_row=seconds) if seconds else None
-            rows = None if self.request.limit else affordable
-        if rows is not None and rows < total:
-            for tools in self.parts:
-                tools.task = tools.task.limited(-(-rows // len(self.parts)))
+        def tell(text: str) -> None:
+            self.tell("phase", phase=text)
+
+        total = len(self.test)
+        plan = Planner(self.request, self.run_folder, self.models, self.budget, self.parts, tell).plan(arms)
+        if len(self.test) < total:
             self.left_out.append(f"{total - len(self.test)} of {total} test rows, to keep to the time budget")
-        if not file.exists():
-            plan = self._planned(arms)
-            write_text_atomically(file, json.dumps(plan) + "\n")
-        for tools in self.parts:
-            tools.tuning_answers = plan["tuning_answers"]
         self.tell("test rows", total=plan["test_rows"])
         self.tell("plan", **plan)
         return plan
 
-    def _planned(self, arms: Sequence[Arm]) -> dict[str, Any]:
-        rows, validation = len(self.test), len(self.tools.task.validation)
-        names, task = [arm.name for arm in arms], self.tools.task
-        trains = any(arm.approach.needs_training for arm in arms)
-        memory = self.models.training_memory(task.pool, task.validation) if trains else None
-        probed = min(self.budget.probed_rows(documents=bool(self.documents)), validation or len(self.tools.task.pool))
-        return {
-            "test_rows": rows,
-            "visible_gap": round(smallest_visible_gap(rows), 4),
-            "seconds_per_row": self.budget.seconds_per_row,
-            "tuning_answers": self.budget.tuning_answers(names * len(self.parts)) if validation else 0,
-            "probe_rows": probed if len(arms) > 1 else 0,
-            "arms": [
-                {
-                    "name": arm.name,
-                    "seconds": round(self.budget.forecast(arm.name, rows), 1),
-                    "dollars": self._dollars(self.budget.forecast(arm.name, rows)),
-                    "memory": memory if arm.approach.needs_training else None,
-                    "trains": arm.approach.needs_training,
-                }
-                for arm in arms
-            ],
-        }
-
-    def _dollars(self, seconds: float) -> float | None:
-        """What so long on the machine costs; None where no machine is paid for by the hour."""
-        request = self.request
-        return seconds / 3600 * request.prices.machine_hour if request.situation.runs_on == "own_gpu" else None
-
-    def _probe(self, base: Answerer) -> float:
-        """Seconds that zero-shot takes for a row, after a first few that warm up.
-
-        Answers of a probe that was stopped are stored and would take no time: a new one is made on other rows.
-        """
-        begun, test = self.run_folder.status().get("probes", 0), self.tools.task.test
-        self.run_folder.update(probes=begun + 1)
-        first = begun * _PROBE_ROWS % len(test)
-        prompts = [example.prompt for example in test[first : first + _PROBE_ROWS]]
-        self.tell("phase", phase="timing a few answers to fit the budget")
-        base.answer(prompts[:2], max_new_tokens=4)
-        began = time.perf_counter()
-        base.answer(prompts, max_new_tokens=self._longest_answer, progress=self._probing)
-        return (time.perf_counter() - began) / len(prompts)
-
-    def _probing(self, done: int, total: int) -> None:
-        if time.time() - self._last_progress > 1:
-            self._last_progress = time.time()
-            self.tell("phase", phase=f"timing a few answers to fit the budget: {done} of {total}")
-
     @property
     def _longest_answer(self) -> int:
-        return min(_LONGEST_ANSWER, int(self.tools.longest_answer * _ANSWER_SLACK) + 8)
+        return longest_answer(self.tools)
 
     # The diagnosis
 
-    def _diagnose(self, rows: int, arms: Sequence[Arm]) -> tuple[Gap, ...]:
+    def _diagnose(self, rows: int, arms: Sequence[Arm], *, sampled: int) -> tuple[Gap, ...]:
         """What the base model lacks, as far as a few probes on validation rows show it."""
         if not rows or not any(arm.approach.asks_model for arm in arms):
             return ()
@@ -288,12 +240,18 @@ class Course:
         def nll(prompts: Sequence[Prompt], completions: Sequence[str]) -> list[tuple[float, int]]:
             return self.models.nll(prompts, completions) or []
 
+        def sample(prompts: Sequence[Prompt]) -> list[tuple[str, ...]] | None:
+            most, seed = self._longest_answer, self.request.seed
+            return self.models.sample(prompts, count=TRIES, temperature=TEMPERATURE, seed=seed, max_new_tokens=most)
+
         found = diagnose(
             self.tools,
-            metric=self.tools.task.metric,
+            metric=own_metric(self.tools.task),
             answer=lambda prompts, examples: self._ask(self.models.base(), prompts, examples),
             nll=nll if self.models.nll((), ()) is not None else None,
             larger=(lambda prompts, examples: self._ask(larger, prompts, examples)) if larger else None,
+            sample=sample if sample(()) is not None else None,
+            sampled=sampled,
             rows=rows,
             tell=lambda text: self.tell("phase", phase=f"probing what the base model lacks: {text}"),
         )
@@ -402,7 +360,30 @@ class Course:
             setup_seconds=setup,
             progress=self._progress(arm.name, done),
             training=training or None,
+            likely=None if arm.elsewhere else self._likely(arm, approach.adapter),
         )
+
+    def _likely(self, arm: Arm, adapter: Path | None) -> Likely:
+        """How likely an arm's model finds the wanted answers, as far as there is time for such a figure."""
+
+        def likely(prompts: Sequence[Prompt], examples: Sequence[Example]) -> Likelihoods:
+            pressing = self.budget.minutes is not None and len(self.test) > MOST_LIKELIHOODS
+            if pressing:
+                return Likelihoods(skipped=f"there is a time budget, and more than {MOST_LIKELIHOODS} test rows")
+            seconds = self.budget.likelihood_seconds(folds=len(self.parts))
+            if not seconds or self.models.nll((), (), adapter=adapter) is None:  # which loads the model
+                return Likelihoods(skipped="the time budget is used up" if not seconds else "the model gives none")
+            self.tell("phase", phase="how likely it finds the wanted answers", arm=arm.name)
+            began = time.perf_counter()
+
+            def nll(some: Sequence[Prompt], wanted: Sequence[str]) -> list[tuple[float, int]]:
+                return self.models.nll(some, wanted, adapter=adapter) or []
+
+            found = likelihoods(prompts, examples, nll=nll, seconds=seconds)
+            self.budget.likelihoods_took += time.perf_counter() - began
+            return found
+
+        return likely
 
     def _trial(self, arm: Arm, answerer: Answerer) -> Any:
         """A way to try prompts on validation rows, as `Tools.trial` asks."""
@@ -412,8 +393,8 @@ class Course:
                 return ()
             self.tell("arm", arm=arm.name, state="tuning", done=0, total=len(prompts))
             answers = self._ask(answerer, prompts, examples)
-            wanted = [example.completion for example in examples]
-            return self.tools.task.metric.scores([answer.text for answer in answers], wanted)
+            wanted, asked = [example.completion for example in examples], [example.prompt for example in examples]
+            return self.tools.task.metric.scores([answer.text for answer in answers], wanted, asked)
 
         return trial
 
@@ -469,10 +450,11 @@ class Course:
             kept: dict[str, Any] = json.loads(file.read_text("utf-8"))
             return kept
         seconds = (whole.training or {}).get("training_seconds")
+        tested = whole.scores[: len(self.tools.task.test)]  # of several folds the first, which its training belongs to
         curve = learning_curve(
             self.tools.task,
             self.models,
-            whole,
+            replace(whole, scores=tested),
             max_new_tokens=self._longest_answer,
             seed=self.request.seed,
             seconds=seconds if self.budget.minutes is not None else None,

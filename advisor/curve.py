@@ -9,6 +9,7 @@ from typing import Any
 
 from advisor.arms import ArmResult
 from advisor.learning_curve import Curve, Point, fit, sentence
+from advisor.likelihood import mean_nats
 from advisor.models import Models
 from advisor.statistics import mean_interval
 from advisor.task import Task
@@ -59,7 +60,8 @@ def learning_curve(
             tools=[example.tools for example in task.test],
         )
         wanted = [example.completion for example in task.test]
-        scores.append(Point(size, task.metric.scores([answer.text for answer in answers], wanted)))
+        asked = [example.prompt for example in task.test]
+        scores.append(Point(size, task.metric.scores([answer.text for answer in answers], wanted, asked)))
         losses = _losses(task, models, {"adapter": str(trained.adapter)})
         if losses and lost:
             lost.append(Point(size, losses))
@@ -89,7 +91,7 @@ def _told(scores: Sequence[Point], losses: Sequence[Point]) -> dict[str, Any]:
     if len(losses) > 1:
         lost = fit(losses, higher_is_better=False)
         told["loss"] = {
-            "points": [{"n": point.n, "loss": round(point.mean, 4)} for point in losses],
+            "points": [_lost(point) for point in losses],
             "fan": _fan(lost),
             "sentence": sentence(lost),
         }
@@ -103,6 +105,11 @@ def _point(point: Point) -> dict[str, Any]:
         "score": round(interval.estimate, 4),
         "interval": [round(interval.low, 4), round(interval.high, 4)],
     }
+
+
+def _lost(point: Point) -> dict[str, Any]:
+    found = mean_nats(point.values)
+    return {"n": point.n, "loss": round(found.estimate, 4), "interval": [round(found.low, 4), round(found.high, 4)]}
 
 
 def _fan(curve: Curve) -> list[dict[str, Any]]:

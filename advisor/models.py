@@ -16,6 +16,7 @@ from dataset_tools.example import Example
 from dataset_tools.writing import write_text_atomically
 from training.models.loading import load_config, load_model, load_tokenizer, load_tuned, machine
 from training.planning import plan_rows
+from training.runs import warm
 from training.runs.folder import RunFolder
 from training.runs.supervisor import resume, start_training, state_of, watch
 
@@ -62,10 +63,20 @@ class Models(Protocol):
         """Another model, that is asked over HTTP; None where there is none."""
         ...
 
+    def judge(self) -> Answerer | None:
+        """The model whose opinion is the metric; None where there is none."""
+        ...
+
     def nll(
         self, prompts: Sequence[Prompt], completions: Sequence[str], *, adapter: Path | None = None
     ) -> list[tuple[float, int]] | None:
         """Of each answer the sum of its tokens' negative log likelihoods, and their count; None where not to be had."""
+        ...
+
+    def sample(
+        self, prompts: Sequence[Prompt], *, count: int, temperature: float, seed: int, max_new_tokens: int
+    ) -> list[tuple[str, ...]] | None:
+        """Of each prompt several answers of the base model that were drawn with this seed; None where not to be had."""
         ...
 
     def training_memory(self, rows: Sequence[Example], held_out: Sequence[Example]) -> int | None:
@@ -94,11 +105,19 @@ class LocalModels:
         folder: The comparison's.
     """
 
-    def __init__(self, name: str, folder: Path, *, endpoint: EndpointAnswerer | None = None) -> None:
-        """Nothing is loaded yet."""
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        *,
+        endpoint: EndpointAnswerer | None = None,
+        judge: EndpointAnswerer | str | None = None,
+    ) -> None:
+        """Nothing is loaded yet. A judge on this machine is named as the base is."""
         self.name = name
         self.folder = folder
         self._endpoint = endpoint
+        self._judge = judge
         self._loaded: dict[Path | None, LocalAnswerer] = {}
 
     @cached_property
@@ -134,11 +153,30 @@ class LocalModels:
             return None
         return StoredAnswerer(self._endpoint, self._store, model_key=self._endpoint.identity)
 
+    def judge(self) -> Answerer | None:
+        """The model whose opinion is the metric; None where there is none."""
+        judge = self._judge
+        if judge is None:
+            return None
+        if isinstance(judge, EndpointAnswerer):
+            return StoredAnswerer(judge, self._store, model_key=judge.identity)
+        if judge == self.name:
+            return self._stored(None)
+        return StoredAnswerer(lambda: LocalAnswerer(load_model(judge)), self._store, model_key=model_key(judge))
+
     def nll(
         self, prompts: Sequence[Prompt], completions: Sequence[str], *, adapter: Path | None = None
     ) -> list[tuple[float, int]] | None:
         """Of each answer the sum of its tokens' negative log likelihoods, and their count."""
         return self._local(adapter).nll(prompts, completions)
+
+    def sample(
+        self, prompts: Sequence[Prompt], *, count: int, temperature: float, seed: int, max_new_tokens: int
+    ) -> list[tuple[str, ...]] | None:
+        """Of each prompt several answers of the base model that were drawn with this seed."""
+        return self._local(None).sample(
+            prompts, count=count, temperature=temperature, seed=seed, max_new_tokens=max_new_tokens
+        )
 
     def training_memory(self, rows: Sequence[Example], held_out: Sequence[Example]) -> int | None:
         """Bytes that training on such rows takes, as an estimate."""
@@ -179,6 +217,7 @@ class LocalModels:
             run = start_training(plan.recipe, plan.train, validation=plan.validation, **facts)  # type: ignore[arg-type]
             noted.parent.mkdir(exist_ok=True)
             write_text_atomically(noted, json.dumps({"run": str(run.path)}) + "\n")
+        warm.prepare()  # for the arms to come; meanwhile this one loads the same libraries on a processor of its own
         outcome = watch(run, on_event)
         return Trained(run.adapter, {**outcome, "epochs": plan.recipe.epochs})
 

@@ -17,6 +17,7 @@ from advisor.answering import EndpointAnswerer
 from advisor.cost import Prices, Situation
 from advisor.lineup import ARM_TITLES, ARMS, NO_DOCUMENTS, NO_ENDPOINT
 from advisor.metrics import metric_for, metric_named
+from advisor.metrics.registry import JUDGE
 from advisor.verdict import DEFAULT_MARGIN
 from dataset_tools.errors import ModelError, UsageError
 from dataset_tools.formats.detection import format_for
@@ -24,11 +25,11 @@ from training.models import embedded
 from training.models.loading import default_model, load_config, locate
 
 # Raised when what arms do changes, so that finished arms of an older version are not taken for today's.
-_VERSION = 2
+_VERSION = 3
 # What changes how the scores are judged, and none of the answers: another comparison need not be made for it.
 _JUDGEMENT = ("margin", "situation", "prices", "learning_curve")
 MOST_FOLDS = 10
-ENDPOINT_KEY = "FITTING_ROOM_ENDPOINT_KEY"
+ENDPOINT_KEY, JUDGE_KEY = "FITTING_ROOM_ENDPOINT_KEY", "FITTING_ROOM_JUDGE_KEY"
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class ComparisonRequest:
         model: The base model's name.
         task_type: Overrides the detected kind of task.
         metric: Overrides the kind's metric.
+        judge: Of the metric "judge" the model: one on this machine, or ``URL#MODEL`` at an OpenAI-compatible server
+            (its key is in the environment). Prompts, answers and wanted answers are shown to it.
         seed: For splits, draws and training.
         columns: Which column holds what, in the examples and in the test rows: ``{"prompt": "Review Text", ...}``.
         instructions: Instructions to try beside those that are found.
@@ -67,6 +70,7 @@ class ComparisonRequest:
     model: str | None = None
     task_type: str | None = None
     metric: str | None = None
+    judge: str | None = None
     seed: int = 0
     columns: dict[str, str] | None = None
     instructions: tuple[str, ...] = ()
@@ -87,6 +91,7 @@ class ComparisonRequest:
             budget_minutes=self.budget_minutes,
             task_type=self.task_type,
             metric=self.metric,
+            judge=self.judge,
             columns=self.columns,
             endpoint=self.endpoint,
             endpoint_model=self.endpoint_model,
@@ -94,7 +99,7 @@ class ComparisonRequest:
             folds=self.folds,
         )
         _require_file(self.data)
-        if self.metric:  # by its full name: a metric.py is then found from any folder
+        if self.metric and self.judge is None:  # by its full name: a metric.py is then found from any folder
             object.__setattr__(self, "metric", metric_named(self.metric).name)
 
     def fingerprint(self) -> str:
@@ -143,6 +148,7 @@ class ComparisonRequest:
             ("--folds", self.folds, None),
             ("--task", self.task_type, None),
             ("--metric", self.metric, None),
+            ("--judge", self.judge, None),
             ("--margin", self.margin, plain.margin),
             ("--requests", asked.requests_a_month, usual.requests_a_month),
             ("--answers-change", asked.answers_change, usual.answers_change),
@@ -179,6 +185,7 @@ def check_choices(
     budget_minutes: float | None = None,
     task_type: str | None = None,
     metric: str | None = None,
+    judge: str | None = None,
     columns: Mapping[str, str] | None = None,
     endpoint: str | None = None,
     endpoint_model: str | None = None,
@@ -216,8 +223,7 @@ def check_choices(
     _check_endpoint(endpoint, endpoint_model)
     if task_type:
         metric_for(task_type)
-    if metric:
-        metric_named(metric)
+    _check_metric(metric, judge)
     if columns:
         format_for(columns)
     if documents is not None:
@@ -235,6 +241,40 @@ def endpoint_answerer(endpoint: str | None, model: str | None) -> EndpointAnswer
     if endpoint is None or model is None:
         return None
     return EndpointAnswerer(endpoint, model, key=os.environ.get(ENDPOINT_KEY) or None)
+
+
+def judge_answerer(judge: str | None) -> EndpointAnswerer | None:
+    """What asks the judge ``URL#MODEL``; None for one on this machine. Its key, if any, is in FITTING_ROOM_JUDGE_KEY.
+
+    Raises:
+        UsageError: the address is none, holds a secret, or names no model.
+    """
+    if not judge or not judge.startswith(("http://", "https://")):
+        return None
+    url, mark, model = judge.rpartition("#")
+    if not mark or not model.strip():
+        raise UsageError(
+            "A judge at an address is the address and the model's name there.",
+            where="--judge",
+            found="no model's name",
+            expected="http://localhost:11434/v1#qwen3:32b",
+            next_step="Add # and the model's name to the address.",
+        )
+    return EndpointAnswerer(url, model.strip(), key=os.environ.get(JUDGE_KEY) or None)
+
+
+def _check_metric(metric: str | None, judge: str | None) -> None:
+    if judge is not None and metric != JUDGE:
+        raise UsageError(
+            "A judge is asked by the metric judge alone.",
+            where="--judge",
+            found=f"the metric {metric}" if metric else "no metric that was named",
+            next_step="Add --metric judge, or leave --judge out.",
+        )
+    if judge is not None:
+        judge_answerer(judge)
+    elif metric:
+        metric_named(metric)
 
 
 def _check_folds(folds: int | None, test: Path | None) -> None:

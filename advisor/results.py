@@ -15,6 +15,7 @@ from advisor.gates import gates, under_conditions
 from advisor.lineup import ARM_TITLES, ARMS
 from advisor.metrics import confusion
 from advisor.near_far import gain_by_part, scores_by_part
+from advisor.report.facts import trainings
 from advisor.request import ComparisonRequest
 from advisor.statistics import Interval, confirmed_score, widening
 from advisor.task import Task
@@ -23,14 +24,17 @@ from dataset_tools.errors import DataError
 
 # Fewer rows than this cannot be split once more to see what a choice is worth.
 _ROWS_TO_CONFIRM = 10
+_LIGHTS = ("grey", "green", "amber", "red")
 
 
 def baseline_scores(task: Task) -> BaselineScores:
     """The better of two things that need no model: always the commonest answer, or the question copied."""
     wanted = [example.completion for example in task.test]
     commonest = Counter(example.completion for example in task.pool).most_common(1)[0][0]
-    always = BaselineScores("always giving the commonest answer", task.metric.scores([commonest] * len(wanted), wanted))
-    copied = task.metric.scores([task.distinct(example) for example in task.test], wanted)
+    asked = [example.prompt for example in task.test]
+    constant = task.metric.scores([commonest] * len(wanted), wanted, asked)
+    always = BaselineScores("always giving the commonest answer", constant)
+    copied = task.metric.scores([task.distinct(example) for example in task.test], wanted, asked)
     return BaselineScores("copying the question", copied) if sum(copied) > sum(always.scores) else always
 
 
@@ -56,10 +60,15 @@ def judge(task: Task, results: Sequence[ArmResult], *, margin: float = DEFAULT_M
     ]
     verdict = decide(arms, baseline=baseline_scores(task), margin=margin)
     verdict = with_dropouts(verdict, results, margin=margin)
-    cut_short = [result for result in results if result.training and result.training["passes"] < 1]
+    passes = {
+        result.title: min(each["passes"] for each in trainings(result.training))
+        for result in results
+        if result.training
+    }
+    cut_short = {title: least for title, least in passes.items() if least < 1}
     if not cut_short:
         return verdict
-    seen = " and ".join(f"{100 * (r.training or {})['passes']:.0f}% ({r.title})" for r in cut_short)
+    seen = " and ".join(f"{100 * least:.0f}% ({title})" for title, least in cut_short.items())
     condition = f" But in the time budget, training saw only part of the rows: {seen}. More minutes may change this."
     return replace(verdict, sentence=verdict.sentence + condition)
 
@@ -135,10 +144,16 @@ def _conditions(
     return gates(
         rows[verdict.arm],
         rows.get(untuned or ""),
-        health=(mine.training or {}).get("health"),
+        health=_worst_health(mine.training),
         near_far=gain,
         compared_with=beside,
     )
+
+
+def _worst_health(training: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The health card with the worst light of the folds' trainings; the first of equal ones."""
+    cards = [card for each in trainings(training) if (card := each.get("health"))]
+    return max(cards, key=lambda card: _LIGHTS.index(card.get("light", _LIGHTS[0])), default=None)
 
 
 def _confirmed(results: Sequence[ArmResult]) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from advisor.lineup import asked_for
+from advisor.metrics import Metric
 from advisor.request import ComparisonRequest
 from advisor.retrieval import Document, load_documents
 from advisor.task import Task, make_folds, make_task
@@ -35,8 +36,12 @@ class Read:
     left_out: tuple[str, ...]
 
 
-def read_rows(request: ComparisonRequest) -> Read:
+def read_rows(request: ComparisonRequest, *, metric: Metric | None = None) -> Read:
     """Read the files of a request.
+
+    Args:
+        request: Names them.
+        metric: In place of the one that the request names.
 
     Raises:
         UsageError: a file cannot be read.
@@ -47,7 +52,7 @@ def read_rows(request: ComparisonRequest) -> Read:
     examples = _load(request.data, request, left_out)
     test = _load(request.test, request, left_out) if request.test else None
     documents = load_documents(request.documents) if request.documents else ()
-    how: dict[str, Any] = {"kind": request.task_type, "metric": request.metric, "seed": request.seed}
+    how: dict[str, Any] = {"kind": request.task_type, "metric": metric or request.metric, "seed": request.seed}
     count = _fold_count(examples, request)
     if count > 1:
         tasks = make_folds(examples, count, limit=request.limit, **how)

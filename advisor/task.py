@@ -115,7 +115,7 @@ def make_task(
     test: Sequence[Example] | None = None,
     *,
     kind: str | None = None,
-    metric: str | None = None,
+    metric: str | Metric | None = None,
     limit: int | None = None,
     seed: int = 0,
 ) -> Task:
@@ -125,7 +125,7 @@ def make_task(
         examples: The user's rows.
         test: Their own test rows; without them the examples are split.
         kind: Overrides the detected kind of task.
-        metric: Overrides the kind's metric, by name.
+        metric: Overrides the kind's metric, by name or as it is.
         limit: Most test rows to answer, drawn at random.
         seed: For the split and the draw.
 
@@ -148,7 +148,7 @@ def make_task(
             next_step="Leave --test out to have the data split without leaks, or bring other test rows.",
         )
     guess = detect_task_type([example.completion for example in (*clean_pool, *clean_validation)])
-    chosen = metric_named(metric) if metric else metric_for(kind or guess.kind)
+    chosen = _chosen_metric(metric, kind or guess.kind)
     shuffled = list(tests)
     random.Random(seed).shuffle(shuffled)
     task = Task(
@@ -169,7 +169,7 @@ def make_folds(
     count: int,
     *,
     kind: str | None = None,
-    metric: str | None = None,
+    metric: str | Metric | None = None,
     limit: int | None = None,
     seed: int = 0,
 ) -> tuple[Task, ...]:
@@ -183,7 +183,7 @@ def make_folds(
     """
     parts = [fold for fold in fold_rows(examples, count, seed=seed) if fold]
     guess = detect_task_type([example.completion for example in examples])
-    chosen = metric_named(metric).name if metric else metric_for(kind or guess.kind).name
+    chosen = _chosen_metric(metric, kind or guess.kind)
     tasks = []
     for place, fold in enumerate(parts):
         others = [example for other in parts[:place] + parts[place + 1 :] for example in other]
@@ -191,6 +191,17 @@ def make_folds(
         made = make_task(others, fold, kind=kind or guess.kind, metric=chosen, limit=most, seed=seed)
         tasks.append(replace(made, why="chosen by you" if kind else guess.why))
     return tuple(tasks)
+
+
+def own_metric(task: Task) -> Metric:
+    """The task's metric; of one whose metric is a judge the one of its kind, for what a judge is too dear for."""
+    return task.metric if task.metric.judged is None else metric_for(task.kind)
+
+
+def _chosen_metric(metric: str | Metric | None, kind: str) -> Metric:
+    if isinstance(metric, Metric):
+        return metric
+    return metric_named(metric) if metric else metric_for(kind)
 
 
 def _hold_out(examples: Sequence[Example], seed: int) -> tuple[tuple[Example, ...], tuple[Example, ...]]:

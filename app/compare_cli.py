@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Annotated, Any, cast
+
+import typer
 
 from advisor.cost import AnswersChange, RunsOn, Situation
 from advisor.verdict import DEFAULT_MARGIN
@@ -37,6 +39,14 @@ from app.cli_options import (
 )
 
 _USUAL = Situation()
+JudgeName = Annotated[
+    str | None,
+    typer.Option(
+        "--judge",
+        help="With --metric judge: the model whose opinion scores answers, on this machine or at an address as "
+        "URL#MODEL (its key in FITTING_ROOM_JUDGE_KEY). Your rows are shown to it.",
+    ),
+]
 
 
 def compare(
@@ -52,6 +62,7 @@ def compare(
     instruction: Instructions = None,
     task: Kind = None,
     metric: MetricName = None,
+    judge: JudgeName = None,
     margin: Margin = DEFAULT_MARGIN,
     folds: Folds = None,
     learning_curve: Curve = False,
@@ -72,7 +83,13 @@ def compare(
         where, often = cast(RunsOn, runs_on), cast(AnswersChange, answers_change)
         options: dict[str, Any] = {"test": test, "documents": docs, "limit": limit, "budget_minutes": budget}
         options |= {"model": model, "endpoint": endpoint, "endpoint_model": endpoint_model, "seed": seed}
-        options |= {"task_type": task, "metric": metric, "margin": margin, "learning_curve": learning_curve}
+        options |= {
+            "task_type": task,
+            "metric": metric,
+            "judge": judge,
+            "margin": margin,
+            "learning_curve": learning_curve,
+        }
         options |= {"folds": folds}
         options |= {"arms": commands.arm_names(arms), "instructions": tuple(instruction or ())}
         options |= {"situation": Situation(requests, often, must_cite, where), "prices": commands.prices_of(price)}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
 from dataset_tools.errors import DataError, UsageError
 from dataset_tools.example import Example, Split
 from dataset_tools.near_groups import near_groups
 from dataset_tools.similarity import distinctive_parts, fold, join, root_of
-from dataset_tools.task_type import detect_task_type
+from dataset_tools.task_type import detect_task_type, split_labels
 
 MIN_ROWS = 8
 _GIVEN_BACK = 200  # drawn rows that may be exchanged for others to make up an exact number
@@ -48,7 +48,7 @@ def split(
         seed: The same seed gives the same split.
         group: What a row belongs to (a document, a user); rows of one group stay on one side, those of None alone.
         stratify: Whether each set has its share of each answer, or a function that gives what to balance by; by
-            default answers are balanced where they are labels.
+            default answers are balanced where they are labels, and sets of labels by the rarest label of each.
         exact: Refuse to make a set smaller than asked.
 
     Raises:
@@ -97,9 +97,28 @@ def kept_together(examples: Sequence[Example]) -> list[Unit]:
     return _units(examples, group_of)
 
 
-def stratum_of(examples: Sequence[Example]) -> Callable[[Example], str]:
-    """What each part of these examples should have its share of: the labels, where the answers are labels."""
-    return _stratum(examples, None)
+def labels_of(examples: Sequence[Example]) -> Callable[[Example], tuple[str, ...]]:
+    """What each part of these examples should have its share of: a row's labels, the rarest of these examples first.
+
+    One where the answers are labels, some where they are sets of labels; none of a row without any, or where the
+    answers are no labels. A part that has its share of the rarest labels has nearly its share of all: Sechidis et al.
+    2011, "On the Stratification of Multi-Label Data", take them in this order (section 3).
+    """
+    kind = detect_task_type([example.completion for example in examples]).kind
+    if kind == "classification":
+        return lambda example: (fold(example.completion),)
+    if kind != "multi-label":
+        return lambda example: ()
+    counts = Counter(label for example in examples for label in _label_set(example))
+
+    def labels(example: Example) -> tuple[str, ...]:
+        return tuple(sorted(_label_set(example), key=lambda label: (counts[label], label)))
+
+    return labels
+
+
+def _label_set(example: Example) -> set[str]:
+    return {fold(label) for label in split_labels(example.completion.strip())}
 
 
 def _require_enough(distinct: int, *, of: int) -> None:
@@ -117,7 +136,8 @@ def _stratum(examples: Sequence[Example], stratify: bool | Callable[[Example], s
     if callable(stratify):
         return stratify
     if stratify is None:
-        stratify = detect_task_type([example.completion for example in examples]).kind == "classification"
+        labels = labels_of(examples)
+        return lambda example: next(iter(labels(example)), "")
     return (lambda example: fold(example.completion)) if stratify else (lambda example: "")
 
 

@@ -19,7 +19,7 @@ def test_examples_in_one_measured_verdict_out(tmp_path: Path) -> None:
     from app.command_line import cli
 
     files = [str(EXAMPLE / "train.jsonl"), "--test", str(EXAMPLE / "test.jsonl"), "--out", str(tmp_path / "out")]
-    options = ["--arms", "zero-shot,few-shot,qlora", "--limit", "12", "--budget", "2", "--json"]
+    options = ["--arms", "zero-shot,few-shot,qlora", "--limit", "12", "--budget", "1.2", "--json"]
     ran = CliRunner().invoke(cli, ["compare", *files, *options])
     assert ran.exit_code == 0, ran.output
     result = json.loads(ran.stdout)

@@ -48,6 +48,7 @@ class LocalAnswerer:
         # adapter) torch (2.13) then multiplies row by row and copies the whole head for each. Reading short prompts in
         # bfloat16 took three times as long on a CPU.
         self._last = torch.tensor([-1], device=self.model.device)
+        self._pick: Callable[[Any], Any] = _likeliest
 
     def answer(
         self,
@@ -81,6 +82,39 @@ class LocalAnswerer:
                 tick(len(batch))  # after the answers are handed out: whoever is told may end the work
                 done += len(batch)
         return [answer for answer in answers if answer is not None]
+
+    def sample(
+        self, prompts: Sequence[Sequence[Message]], *, count: int, temperature: float, seed: int, max_new_tokens: int
+    ) -> list[tuple[str, ...]] | None:
+        """Several drawn answers to each prompt: the same ones for the same prompts, settings and machine.
+
+        Args:
+            prompts: Messages, one list a prompt.
+            count: Answers a prompt.
+            temperature: Above 0; nothing else holds the draws back.
+            seed: Of the draws.
+            max_new_tokens: The most tokens of an answer.
+
+        Returns:
+            The answers of each prompt; None where the model does not serve shared prefixes: drawing would be too slow.
+        """
+        import torch
+
+        if not self._can_share:
+            return None
+        draws = torch.Generator(self.model.device).manual_seed(seed)
+
+        def drawn(logits: Any) -> Any:
+            chances = torch.softmax(logits.float() / temperature, dim=-1)
+            return torch.multinomial(chances, 1, generator=draws).squeeze(-1)
+
+        self._pick = drawn
+        try:
+            repeated = [prompt for prompt in prompts for _ in range(count)]
+            texts = [answer.text for answer in self.answer(repeated, max_new_tokens=max_new_tokens)]
+        finally:
+            self._pick = _likeliest
+        return [tuple(texts[start : start + count]) for start in range(0, len(texts), count)]
 
     def nll(
         self,
@@ -221,13 +255,13 @@ class LocalAnswerer:
         return join_caches(caches, room)
 
     def _step(self, ids: Any, mask: Any, positions: Any, state: Any, shared: Any) -> Any:
-        """One forward pass; the most likely next token of each row."""
+        """One forward pass; the next token of each row: the most likely one, unless answers are drawn."""
         options = {"shared_prefix": shared} if shared is not None else {}
         keep = 1 if ids.shape[1] == 1 else self._last
         logits = self.model(
             ids, attention_mask=mask, position_ids=positions, past_key_values=state, logits_to_keep=keep, **options
         ).logits
-        return logits[:, -1].argmax(-1)
+        return self._pick(logits[:, -1])
 
     def _pad_left(self, rows: list[list[int]]) -> tuple[Any, Any]:
         """Rows of different length -> (ids, mask), each of shape (rows, longest)."""
@@ -242,6 +276,10 @@ class LocalAnswerer:
         stopped = bool(tokens) and tokens[-1] in self._stops
         text = self.tokenizer.decode(tokens[:-1] if stopped else tokens, skip_special_tokens=True)
         return Answer(text.strip(), prompt_tokens, len(tokens), stopped)
+
+
+def _likeliest(logits: Any) -> Any:
+    return logits.argmax(-1)
 
 
 def _ticker(progress: Progress | None, done: int, total: int) -> Callable[[int], None]:

@@ -14,7 +14,7 @@ from advisor.answering.answer import Answer
 from advisor.approaches.approach import Approach, Tools
 from advisor.approaches.tuning import Prompt, Setting, Trial, Tuned
 from advisor.metrics.classification import normal_label
-from advisor.retrieval import embed
+from advisor.retrieval.embedding import embed_whole
 from dataset_tools.errors import UsageError
 from dataset_tools.example import Example
 
@@ -36,7 +36,7 @@ def spellings(answers: Sequence[str]) -> dict[str, str]:
 
 
 class Classifier(Approach):
-    """Logistic regression on the embeddings that retrieval uses, which cut a text at 256 of their tokens."""
+    """Logistic regression on the embeddings that retrieval uses, averaged over the windows of a long row."""
 
     name = "classifier"
     title = "Classifier on embeddings"
@@ -64,7 +64,7 @@ class Classifier(Approach):
         pool = tools.task.pool
         self.written = spellings([row.completion for row in pool])
         labels = [normal_label(row.completion) for row in pool]
-        vectors = embed([tools.distinct(row) for row in pool])
+        vectors = embed_whole([tools.distinct(row) for row in pool])
         weighting = _weighting(labels)
         trials = _cross_validated(vectors, labels, weighting)
         # Of equally good ones the first: the simplest.
@@ -80,7 +80,7 @@ class Classifier(Approach):
         """The most likely label of each example, as the pool mostly writes it; no token of a language model is used."""
         if not examples:
             return []
-        labels = self.model.predict(embed([self.tools.distinct(example) for example in examples]))
+        labels = self.model.predict(embed_whole([self.tools.distinct(example) for example in examples]))
         return [Answer(self.written[str(label)], 0, 0, stopped=True) for label in labels]
 
 

@@ -17,6 +17,7 @@ TITLES = {
     "reading": "Reading",
     "capacity": "Capacity",
     "noise": "Noise in the answers",
+    "tries": "Right among eight tries",
     "likelihood-behaviour": "Likelihood with worked examples",
     "likelihood-knowledge": "Likelihood with passages",
     "likelihood-both": "Likelihood with both",
@@ -36,7 +37,8 @@ _HELPS = {
 
 _LOSSES = ("reading", "noise")  # told as points missed; the others as points gained
 
-Unit = Literal["score", "nats"]
+Unit = Literal["score", "nats", "tries"]
+_HARDLY_ANY = 0.1  # a score of the best tries below which nothing is there to draw out. A judgement.
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class Gap:
         name: its stable name; see ``TITLES``.
         title: its name for people.
         size: what closing it would add to the mean score, where 1.0 is 100 points (``unit`` "score"); or by how much
-            the wanted answer gets likelier, in nats a token (``unit`` "nats"). None where it was not measured.
+            the wanted answer gets likelier, in nats a token (``unit`` "nats"); or what the best of several drawn
+            answers scores above the model's own (``unit`` "tries"). None where it was not measured.
         interval: the ends of the size's paired 95% interval.
         rows: examples that it was measured on.
         sentence: the finding, in plain English; of a gap that was not measured, why not.
@@ -138,9 +141,37 @@ def likelier(name: str, size: Interval, *, rows: int) -> Gap:
     return Gap(name, TITLES[name], size.estimate, (size.low, size.high), rows, sentence, unit="nats")
 
 
+def among_tries(gain: Interval, *, best: float, rows: int, answers: int) -> Gap:
+    """What the best of several drawn answers scores above the model's own, and what that says.
+
+    Args:
+        gain: The paired difference.
+        best: The mean score of the best ones.
+        rows: That it was measured on.
+        answers: That were drawn.
+    """
+    if rows < FEWEST_ROWS:
+        reading = "too few rows to tell anything"
+    elif best < _HARDLY_ANY:
+        reading = "hardly any try is right, so knowledge or capacity is missing and no prompt will draw it out"
+    elif gain.low > 0:
+        reading = "it can do more than it does; a prompt or training may draw that out"
+    else:
+        reading = "it does about what it can"
+    size = f"{100 * gain.estimate:+.1f} points [{100 * gain.low:+.1f}, {100 * gain.high:+.1f}]"
+    sentence = (
+        f"{TITLES['tries']}: with worked examples the best of eight drawn answers scores {100 * best:.1f}, {size} "
+        f"against its own, on {_rows(rows)}: {reading}. The best of eight is partly luck."
+    )
+    ends = (gain.low, gain.high)
+    return Gap("tries", TITLES["tries"], gain.estimate, ends, rows, sentence, unit="tries", answers=answers)
+
+
 def unmeasured(name: str, why: str, *, answers: int = 0) -> Gap:
     """A gap that could not be measured, and why not."""
-    return Gap(name, TITLES[name], None, None, 0, f"{TITLES[name]}: not measured, as {why}.", answers=answers)
+    unit: Unit = "tries" if name == "tries" else "score"
+    sentence = f"{TITLES[name]}: not measured, as {why}."
+    return Gap(name, TITLES[name], None, None, 0, sentence, unit=unit, answers=answers)
 
 
 def _reading_of(name: str, size: Interval, rows: int) -> str:

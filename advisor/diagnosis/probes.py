@@ -18,7 +18,7 @@ from advisor.approaches.approach import Tools
 from advisor.approaches.few_shot import Demonstrations, with_demonstrations
 from advisor.approaches.retrieval import nothing_shared, share_found, with_passages
 from advisor.approaches.tuning import Prompt
-from advisor.diagnosis.gap import Gap, in_order, likelier, measured, unmeasured
+from advisor.diagnosis.gap import Gap, among_tries, in_order, likelier, measured, unmeasured
 from advisor.diagnosis.lenient import LenientReader
 from advisor.diagnosis.noise import noise_of
 from advisor.metrics import Metric
@@ -31,7 +31,19 @@ Ask = Callable[[Sequence[Prompt], Sequence[Example]], list[Answer]]
 """Answers prompts; each comes with its example, for the tools that it declares."""
 Nll = Callable[[Sequence[Prompt], Sequence[str]], list[tuple[float, int]]]
 """Prompts and their wanted answers to sums of negative log likelihoods, in nats, and counts of tokens."""
+Sample = Callable[[Sequence[Prompt]], list[tuple[str, ...]] | None]
+"""Prompts to ``TRIES`` drawn answers each; None where nothing can be drawn."""
 Scores = tuple[float, ...]
+
+TRIES = 8
+"""Drawn answers a prompt (SCIENCE 1: pass@8 at a temperature of about .7, with worked examples, against pass@1)."""
+
+TEMPERATURE = 0.7
+"""Of the drawn answers."""
+
+_BY_LUCK = (
+    0.5  # where as many guesses among the labels would be right as often as that, tries tell nothing. A judgement.
+)
 
 _FROM_DOCUMENTS = ("knowledge", "retrieval", "reading")
 # A right answer in other words gets far less than 1 of these, so what is missing to 1 is no gap.
@@ -49,6 +61,8 @@ def diagnose(
     rows: int,
     nll: Nll | None = None,
     larger: Ask | None = None,
+    sample: Sample | None = None,
+    sampled: int = 0,
     tell: Callable[[str], None] | None = None,
 ) -> tuple[Gap, ...]:
     """What keeps the untuned model from being right, the largest gap first. It explains; no verdict is made from it.
@@ -61,11 +75,13 @@ def diagnose(
             half serving as worked examples.
         nll: Gives likelihoods of wanted answers, where the model's are at hand.
         larger: Answers with a larger model, where one is allowed.
+        sample: Draws answers of the untuned model, where it is at hand.
+        sampled: On how many of the examples it may; 0: there is no time for it.
         tell: Told what is done next, in words.
 
     Returns:
-        The seven gaps, those that could not be measured with a reason in place of a size, and up to three differences
-        of likelihoods. What was spent is in their ``answers``.
+        The seven gaps, those that could not be measured with a reason in place of a size, up to three differences
+        of likelihoods, and what the best of several tries is worth. What was spent is in their ``answers``.
 
     Raises:
         UsageError: the metric cannot score an answer.
@@ -79,7 +95,8 @@ def diagnose(
         )
     probes = _Probes(tools, metric, answer, examples, tell or (lambda phase: None))
     gaps = [*probes.without_documents(), *probes.with_documents(), probes.capacity(larger), noise]
-    return in_order([*gaps, *(probes.likelihoods(nll) if nll else [])])
+    gaps += [*([probes.tries(sample, sampled)] if sample else []), *(probes.likelihoods(nll) if nll else [])]
+    return in_order(gaps)
 
 
 def _set_apart(tools: Tools, rows: int) -> tuple[Tools, tuple[Example, ...]]:
@@ -142,6 +159,7 @@ class _Probes:
         fixed, spent = self._answers([self._prompt(example, (), self.block) for example in self.examples], "examples")
         what = f"{_counted(len(self.block), 'worked example')}, the same for all, would add {{}}"
         behaviour = self._difference("behaviour", (fixed, self.bare), what=what, answers=spent)
+        self.fixed = fixed
         helps = fmean(fixed) > fmean(self.bare) + _ROUNDING
         self.base, self.base_block = (fixed, self.block) if helps else (self.bare, [])
         return [form, behaviour]
@@ -173,6 +191,25 @@ class _Probes:
         scores = self.reader.scores(answers, self.wanted, strict=self.metric.scores(answers, self.wanted))
         what = "a larger model, asked without worked examples, would add {}"
         return self._difference("capacity", (scores, self.bare), what=what, answers=len(answers))
+
+    def tries(self, sample: Sample, rows: int) -> Gap:
+        """Whether one of several drawn answers is right where its own is not; rows with declared tools are left out."""
+        places = [place for place, example in enumerate(self.examples) if example.tools is None][:rows]
+        if not places:
+            return unmeasured("tries", "there is no time for it")
+        labels = {row.completion for row in self.tools.task.pool}
+        if self.tools.task.kind == "classification" and 1 - (1 - 1 / len(labels)) ** TRIES >= _BY_LUCK:
+            return unmeasured("tries", f"eight guesses among {len(labels)} labels are often right by luck")
+        self.tell("looking for gaps: the best of eight tries")
+        drawn = sample([self._prompt(self.examples[place], (), self.block) for place in places])
+        if drawn is None:
+            return unmeasured("tries", "this model's answers are not drawn")
+        texts = [text for row in drawn for text in row]
+        wanted = [self.wanted[place] for place in places for _ in range(TRIES)]
+        scores = self.reader.scores(texts, wanted, strict=self.metric.scores(texts, wanted))
+        best = [max(scores[start : start + TRIES]) for start in range(0, len(scores), TRIES)]
+        own = [self.fixed[place] for place in places]
+        return among_tries(paired_interval(best, own), best=fmean(best), rows=len(places), answers=len(texts))
 
     def likelihoods(self, nll: Nll) -> list[Gap]:
         """How much likelier the wanted answers get; of rows without declared tools, which ``nll`` does not take."""

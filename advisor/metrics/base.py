@@ -6,6 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from dataset_tools.example import Message
+
+Prompt = Sequence[Message]
+"""The messages that an answer answers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Metric:
@@ -20,6 +25,8 @@ class Metric:
         schema: the JSON Schema that the details check answers against, where the user gave one.
         many: ``(answers, wanted)`` to all scores in order, where that is more than ``score`` one by one: faster, or
             with the row in its errors.
+        judged: ``(answers, wanted, prompts)`` to all scores in order, where a model gives them. Each costs that model
+            two answers, so that it is asked for no more than the comparison needs.
     """
 
     name: str
@@ -28,15 +35,26 @@ class Metric:
     details: Callable[[Sequence[str], Sequence[str]], dict[str, float]]
     schema: Mapping[str, Any] | None = field(default=None, hash=False)
     many: Callable[[Sequence[str], Sequence[str]], tuple[float, ...]] | None = None
+    judged: Callable[[Sequence[str], Sequence[str], Sequence[Prompt] | None], tuple[float, ...]] | None = None
 
-    def scores(self, answers: Sequence[str], wanted: Sequence[str]) -> tuple[float, ...]:
+    def scores(
+        self, answers: Sequence[str], wanted: Sequence[str], prompts: Sequence[Prompt] | None = None
+    ) -> tuple[float, ...]:
         """The score of each item, in order.
+
+        Args:
+            answers: One an item.
+            wanted: The wanted ones.
+            prompts: What was asked: a judge reads it, and no other metric.
 
         Raises:
             ValueError: there is no item, or the two differ in length.
             UsageError: the metric is the user's own or runs code, and cannot score an item.
+            ModelError: the metric is a judge that cannot be asked.
         """
         check_items(answers, wanted)
+        if self.judged is not None:
+            return self.judged(answers, wanted, prompts)
         if self.many is not None:
             return self.many(answers, wanted)
         return tuple(self.score(answer, want) for answer, want in zip(answers, wanted, strict=True))

@@ -33,6 +33,8 @@ _METRICS = (
     CODE_TESTS,
 )
 _BY_NAME = {metric.name: metric for metric in _METRICS}
+JUDGE = "judge"
+"""The metric that is a model's opinion: `advisor.judging` makes it, as it takes a model."""
 _WITH_OPTION: Mapping[str, Callable[[str], Metric]] = {
     NUMERIC.name: numeric_within,
     JSON_FIELD_F1.name: partial(with_schema, JSON_FIELD_F1),
@@ -62,8 +64,15 @@ def metric_named(name: str) -> Metric:
 
     Raises:
         UsageError: there is no such metric, and the message lists those there are; its option or its file cannot be
-            used; or it runs code, which is off.
+            used; it runs code, which is off; or it is a judge, which takes a model (`advisor.judging`).
     """
+    if name == JUDGE:
+        raise UsageError(
+            "A judge is a model: name one.",
+            found="the metric judge without a model",
+            expected="compare with --metric judge --judge MODEL, or --judge http://localhost:11434/v1#MODEL",
+            next_step="Name the judge with --judge, or take another metric.",
+        )
     if name == CODE_TESTS.name:
         require_allowed()
     if name in _BY_NAME:
@@ -78,7 +87,10 @@ def metric_named(name: str) -> Metric:
 
 
 def metric_names() -> tuple[str, ...]:
-    """The names that ``metric_named`` knows; code-tests is one of them also while running code is off."""
+    """The names that ``metric_named`` knows; code-tests is one of them also while running code is off.
+
+    ``judge`` is not among them: it takes a model beside its name.
+    """
     return tuple(_BY_NAME)
 
 

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from advisor.metrics.base import Metric, check_items, share
+from advisor.metrics.chrf_counts import chrf_counts, chrf_scores, counting
 from dataset_tools.task_type import MIN_CODE, is_python, python_tree
 
 # Chinese characters and Japanese kana one by one, other words whole.
@@ -59,7 +60,16 @@ def chrf(answer: str, wanted: str) -> float:
     """chrF++ of one text in [0, 1], by sacrebleu: runs of 1 to 6 characters and of 1 to 2 words, recall twice."""
     if answer.strip() == wanted.strip():
         return 1.0
-    return min(1.0, float(_chrf(2).sentence_score(answer, [wanted]).score) / 100)
+    return min(1.0, float(counting(2).sentence_score(answer, [wanted]).score) / 100)
+
+
+def chrf_many(answers: Sequence[str], wanted: Sequence[str]) -> tuple[float, ...]:
+    """`chrf` of each item, counted for many items at once: the same numbers, some times as fast."""
+    scores = chrf_scores(chrf_counts(answers, wanted, words=2))
+    return tuple(
+        1.0 if answer.strip() == want.strip() else min(1.0, float(score) / 100)
+        for answer, want, score in zip(answers, wanted, scores, strict=True)
+    )
 
 
 def text_details(answers: Sequence[str], wanted: Sequence[str]) -> dict[str, float]:
@@ -73,8 +83,8 @@ def text_details(answers: Sequence[str], wanted: Sequence[str]) -> dict[str, flo
         ValueError: there is no item, or the two differ in length.
     """
     check_items(answers, wanted)
-    score = _chrf(0).corpus_score(list(answers), [list(wanted)]).score / 100
-    return {"chrf": float(score), "length_ratio": _length_ratio(answers, wanted)}
+    counts = chrf_counts(answers, wanted, words=0).sum(axis=0, keepdims=True)
+    return {"chrf": float(chrf_scores(counts)[0]) / 100, "length_ratio": _length_ratio(answers, wanted)}
 
 
 def bleu_details(answers: Sequence[str], wanted: Sequence[str]) -> dict[str, float]:
@@ -125,13 +135,6 @@ def _bleu() -> Any:
     return BLEU(effective_order=True)
 
 
-@lru_cache(maxsize=2)
-def _chrf(word_order: int) -> Any:
-    from sacrebleu.metrics import CHRF
-
-    return CHRF(word_order=word_order)
-
-
 ROUGE_L = Metric("rouge-l", "ROUGE-L F1", rouge_l, text_details)
 BLEU = Metric("bleu", "BLEU", bleu, bleu_details)
-CHRF = Metric("chrf", "chrF++", chrf, chrf_details)
+CHRF = Metric("chrf", "chrF++", chrf, chrf_details, many=chrf_many)

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from dataset_tools.errors import ModelError
-
 VARIABLE = "FITTING_ROOM_RERANKER"
 _BATCH = 32
 
@@ -43,28 +41,6 @@ def reranker() -> Reranker | None:
 
 @lru_cache(maxsize=1)
 def _load(name: str) -> Reranker:
-    from safetensors import SafetensorError
-    from sentence_transformers import CrossEncoder
+    from training.models.loading import load_reranker
 
-    from training.models.loading import first_line, locate, machine
-
-    try:
-        # Code that comes with a model is run by no default of the library, and is asked for nowhere here.
-        model = CrossEncoder(locate(name), device=machine().device, model_kwargs={"use_safetensors": True})
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise ModelError(
-            "The reranker cannot be loaded.",
-            where=f"{VARIABLE}={name}",
-            found=first_line(error),
-            expected="a cross-encoder with safetensors weights, on this machine or reachable on the hub",
-            next_step=f"Correct {VARIABLE}, or remove it to go without a reranker.",
-        ) from error
-    if model.num_labels != 1:
-        raise ModelError(
-            "This model is no reranker.",
-            where=f"{VARIABLE}={name}",
-            found=f"{model.num_labels} scores for a pair",
-            expected="one score for a pair of question and passage",
-            next_step=f"Name a cross-encoder made for ranking, or remove {VARIABLE}.",
-        )
-    return Reranker(model)
+    return Reranker(load_reranker(name, named_by=VARIABLE))

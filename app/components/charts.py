@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from advisor.report.facts import curve_of
 from advisor.report.plots import Axis, cost_plot
 from app.components.run_series import Points, curve, last, thinned
 
@@ -129,19 +130,24 @@ def _apart(marks: Sequence[float]) -> list[float]:
     return kept[::-1]
 
 
-def curve_chart(result: Mapping[str, Any]) -> Any:
-    """The learning curve: measured scores with 95% intervals, and the fan of the curves that fit; None without one."""
+def curve_chart(result: Mapping[str, Any], *, loss: bool = False) -> Any:
+    """The learning curve: measured scores with 95% intervals, and the fan of the curves that fit; None without one.
+
+    Args:
+        result: The content of ``result.json``.
+        loss: Whether it is that of the losses, in nats a token.
+    """
     import plotly.graph_objects as go
 
-    curve = result.get("learning_curve") or {}
-    points, fan = curve.get("points"), sorted(curve.get("fan") or (), key=lambda step: float(step["n"]))
-    if not points or not fan:
+    found = curve_of(result, loss=loss)
+    if found is None:
         return None
+    points, fan, scale = found["points"], found["fan"], 1 if loss else 100
     figure, sizes = go.Figure(), [step["n"] for step in fan]
     for low, high, name, opacity in (("p5", "p95", "90% of the curves", 0.13), ("p25", "p75", "half of them", 0.22)):
         figure.add_scatter(
             x=[*sizes, *reversed(sizes)],
-            y=[100 * step[high] for step in fan] + [100 * step[low] for step in reversed(fan)],
+            y=[scale * step[high] for step in fan] + [scale * step[low] for step in reversed(fan)],
             fill="toself",
             fillcolor=f"rgba(20,160,152,{opacity})",
             mode="lines",
@@ -150,27 +156,28 @@ def curve_chart(result: Mapping[str, Any]) -> Any:
             hoverinfo="skip",
         )
     _add_line(
-        figure, [(n, 100 * step["p50"]) for n, step in zip(sizes, fan, strict=True)], "middle", color=_ACCENT, width=2
+        figure, [(n, scale * step["p50"]) for n, step in zip(sizes, fan, strict=True)], "middle", color=_ACCENT, width=2
     )
-    scores = [100 * point["score"] for point in points]
+    values = [scale * point["value"] for point in points]
     figure.add_scatter(
         x=[point["n"] for point in points],
-        y=scores,
+        y=values,
         mode="markers",
         name="measured",
         marker={"size": 10, "color": _VALIDATION},
         error_y={
             "type": "data",
-            "array": [100 * point["interval"][1] - score for point, score in zip(points, scores, strict=True)],
-            "arrayminus": [score - 100 * point["interval"][0] for point, score in zip(points, scores, strict=True)],
+            "array": [scale * point["interval"][1] - value for point, value in zip(points, values, strict=True)],
+            "arrayminus": [value - scale * point["interval"][0] for point, value in zip(points, values, strict=True)],
             "color": _TEXT,
             "thickness": 1.4,
             "width": 5,
         },
-        hovertemplate="%{x} rows: %{y:.1f} points<extra></extra>",
+        hovertemplate="%{x} rows: " + ("%{y:.3f}" if loss else "%{y:.1f} points") + "<extra></extra>",
     )
     marks = _apart(sorted({*(point["n"] for point in points), *sizes}))
-    figure.update_layout(xaxis_title=plain(str(curve.get("what") or "examples")), yaxis_title="score out of 100")
+    name = "loss, nats a token" if loss else "score out of 100"
+    figure.update_layout(xaxis_title=plain(found["what"]), yaxis_title=name)
     _dress(figure, height=360)
     _legend_above(figure)
     figure.update_xaxes(type="log", tickvals=marks, ticktext=[f"{mark:,g}" for mark in marks])

@@ -38,6 +38,14 @@ def conditions_card(result: Result) -> Markup:
     )
 
 
+def judge_card(result: Result) -> Markup:
+    """That the scores are a model's opinion, and what people's votes say of it; empty where no judge scored."""
+    said = facts.judge_lines(result)
+    if not said:
+        return NOTHING
+    return html('<div class="fr-card fr-warn" id="judge-told"><h3>What a judge thinks</h3>{}</div>', bullets(said))
+
+
 def reasons_list(result: Result) -> Markup:
     """Why the verdict is what it is."""
     reasons = result["verdict"].get("reasons") or ()
@@ -196,7 +204,15 @@ def curve_text(result: Result) -> Markup:
         return NOTHING
     about = "Dots were measured, with 95% intervals. The bands hold half and 90% of the curves that fit them."
     drawn = html('<p class="fr-quiet">{}</p>', about) if curve.get("points") and curve.get("fan") else NOTHING
-    return html("<p>{}</p>{}", curve["sentence"], drawn)
+    lost = (curve.get("loss") or {}).get("sentence")
+    losses = html("<p>{} {}</p>", lost, _ABOUT_LOSSES) if lost else NOTHING
+    return html("<p>{}</p>{}{}", curve["sentence"], drawn, losses)
+
+
+_ABOUT_LOSSES = (
+    "The loss of the wanted answers, drawn below, varies far less from row to row than scores do; a lower one is no "
+    "better answer yet."
+)
 
 
 def bullets(lines: Iterable[str]) -> Markup:

@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from advisor.report.facts import cost_tile, headline, is_paid
+from advisor.report.facts import ABOUT_NLL, cost_tile, has_nll, headline, is_paid, nll_text
 from app.components.approaches import why_not_here
 from app.components.cards import Tone, badge, banner, empty
 from app.components.evidence import table
@@ -36,10 +36,12 @@ def arms_table(result: Mapping[str, Any]) -> Markup:
     heads = [("Approach", False), ("Score", True), ("95% interval", True), ("Tokens / request", True)]
     heads += [("Time / request", True), ("Set-up", True)]
     heads += [("1,000 requests", True)] if is_paid(result) else []
+    heads += [("NLL", True)] if has_nll(result) else []
     best = best_arm(result)
     scored = [_arm_row(arm, result, best=arm["name"] == best) for arm in result["arms"] if not arm["skipped"]]
     shown = joined(html("<th{}>{}</th>", _NUMBER if number else "", head) for head, number in heads)
-    return table(shown, joined([*scored, *_skipped_rows(result, columns=len(heads))]))
+    about = html('<p class="fr-quiet fr-note">{}</p>', ABOUT_NLL) if has_nll(result) else NOTHING
+    return joined([table(shown, joined([*scored, *_skipped_rows(result, columns=len(heads))])), about])
 
 
 def _arm_row(arm: Mapping[str, Any], result: Mapping[str, Any], *, best: bool) -> Markup:
@@ -52,6 +54,7 @@ def _arm_row(arm: Mapping[str, Any], result: Mapping[str, Any], *, best: bool) -
         duration(arm["setup_seconds"]),
     ]
     cells += [cost_tile(result, arm).number] if is_paid(result) else []
+    cells += [nll_text(arm)] if has_nll(result) else []
     dropped = arm.get("dropped")
     left = html("<small>Left the race: {}.</small>", dropped["sentence"]) if dropped else NOTHING
     return html(

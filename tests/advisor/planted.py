@@ -116,7 +116,13 @@ class RuledModels:
     def endpoint(self) -> None:
         return None
 
+    def judge(self) -> StoredAnswerer | None:
+        return None
+
     def nll(self, prompts: Any, completions: Any, *, adapter: Path | None = None) -> None:
+        return None
+
+    def sample(self, prompts: Any, **options: Any) -> list[tuple[str, ...]] | None:
         return None
 
     def training_memory(self, rows: Sequence[Example], held_out: Sequence[Example]) -> int | None:

@@ -6,10 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from advisor.approaches import Tools
 from advisor.approaches.classifier import Classifier, spellings
+from advisor.retrieval import embed, embedding
+from advisor.retrieval.embedding import embed_whole
 from advisor.task import Task, make_task
 from dataset_tools.errors import UsageError
 from dataset_tools.example import Example
@@ -110,3 +114,35 @@ def test_for_another_kind_of_task_it_says_why_not(task: Task, tokenizer: Any, ki
 def test_with_one_label_only_it_says_why_not(task: Task, tokenizer: Any) -> None:
     pool = tuple(row for row in task.pool if row.completion == "MAIL")
     assert "same label" in Classifier().why_not(tools_for(replace(task, pool=pool), tokenizer))
+
+
+FILLER = " ".join(
+    f"paragraph {number} of the minutes says that the meeting went on as planned." for number in range(40)
+)
+
+
+def test_a_row_is_read_to_its_end_also_where_the_telling_words_come_late() -> None:
+    """The first 400 tokens of all rows are the same: an embedder that cuts at 256 could only guess."""
+    telling = {"PRINT": "the printer has no toner left", "CAFE": "the coffee machine is leaking milk"}
+    rows = [
+        Example.of(f"{FILLER} In room {number}: {telling[label]}.", label, record=number)
+        for number in range(1, 25)
+        for label in [("PRINT", "CAFE")[number % 2]]
+    ]
+    vectors = embed_whole([row.question for row in rows])
+    cut = embed([row.question for row in rows])
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
+    assert np.ptp(cut, axis=0).max() < 1e-5 < np.ptp(vectors, axis=0).max()
+    model = LogisticRegression(C=10.0).fit(vectors[:12], [row.completion for row in rows[:12]])
+    assert list(model.predict(vectors[12:])) == [row.completion for row in rows[12:]]
+
+
+def test_a_short_row_is_embedded_as_before_and_a_very_long_one_in_so_many_windows() -> None:
+    short = ["the printer has no toner left", ""]
+    assert np.allclose(embed_whole(short), embed(short), atol=1e-6)
+    assert embed_whole([]).shape == (0, 384)
+    windows = embedding._windows(FILLER)
+    assert len(windows) > 1 and windows[0] == FILLER[: len(windows[0])] and windows[-1] == FILLER[-len(windows[-1]) :]
+    covered = {word for window in windows for word in window.split()}
+    assert set(FILLER.split()) <= covered
+    assert len(embedding._windows(FILLER * 40)) == 32

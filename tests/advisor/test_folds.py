@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from advisor.answering import Answer
+from advisor.arms import ArmResult, joined
 from advisor.comparison import run_comparison
+from advisor.course import Course
+from advisor.report.facts import trained_sentence, trainings
 from advisor.request import ComparisonRequest
-from advisor.results import wider
+from advisor.results import _worst_health, wider
 from advisor.task import make_folds
 from advisor.verdict import ArmScores, decide
 from dataset_tools.errors import UsageError
+from tests.advisor import planted
+from tests.advisor.planted import Asked, Learned, RuledModels
+from training.runs.folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -59,6 +67,42 @@ def test_a_tuned_arm_is_trained_once_a_fold_on_the_other_folds(
         learnt.append({json.loads(line)["messages"][0]["content"] for line in lines})
     assert len(learnt) == 2 and not learnt[0] & learnt[1]
     assert len(learnt[0] | learnt[1]) == 20
+    training = result["arms"][1]["training"]
+    assert [each["run"] for each in training["folds"]] == [Path(note["run"]).name for note in notes]
+    assert "Trained once a fold, on the rows of the others: fold 1: " in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_the_trainings_of_all_folds_are_told_and_the_worst_counts() -> None:
+    def part(passes: float, light: str) -> ArmResult:
+        training = {"steps": 30, "passes": passes, "run": light, "health": {"light": light, "card": []}}
+        return ArmResult("qlora", "QLoRA", (Answer("a", 1, 1, True),), (1.0,), 1.0, 0.0, training)
+
+    whole = joined([part(3.0, "green"), part(0.5, "red")], None)
+    told = trained_sentence(whole.training).split(": ", 1)[1]
+    assert told == ("fold 1: 30 steps, 3 passes, health check: green; fold 2: 30 steps, 0.5 passes, health check: red.")
+    assert [each["run"] for each in trainings(whole.training)] == ["green", "red"]
+    assert _worst_health(whole.training) == {"light": "red", "card": []}
+    assert joined([part(3.0, "green")], None) == part(3.0, "green")
+    assert trained_sentence(part(3.0, "green").training) == "Trained for 30 steps, 3 passes, health check: green."
+    assert trained_sentence(None) == "" and trainings(None) == [] and _worst_health(None) is None
+
+
+def test_a_learning_curve_beside_folds_is_that_of_the_first_fold(tokenizer: Any, tmp_path: Path) -> None:
+    known, _ = planted.tickets(train=40)
+    data, run = tmp_path / "rows.jsonl", RunFolder(tmp_path / "run")
+    rows = ({"prompt": question, "completion": planted.queue_of(question)} for question in known)
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (run.path / "arms").mkdir(parents=True)
+    run.update(state="preparing", created=time.time(), data=str(data), error=None, kind="comparison")
+    request = ComparisonRequest(data, arms=("zero-shot", "qlora"), folds=2, learning_curve=True)
+
+    def rule(asked: Asked, learned: Learned | None) -> str:
+        return planted.queue_of(asked.question) if learned and len(learned) > 8 else "none"
+
+    result = Course(request, run, RuledModels(rule, tokenizer, run.path)).run()
+    curve = result["learning_curve"]
+    assert [point["n"] for point in curve["points"]][-1] == result["task"]["rows"]["train"]
+    assert curve["points"][-1]["score"] == 1.0 and len(result["arms"][1]["training"]["folds"]) == 2
 
 
 def test_a_file_of_test_rows_and_folds_exclude_each_other(tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sacrebleu.metrics import CHRF
 
 from advisor.metrics import metric_named
+from advisor.metrics.chrf_counts import chrf_counts, counting
 
 WORDS = st.lists(st.sampled_from(["the", "cat", "sat", "on", "mat", "big", ",", "."]), max_size=14).map(" ".join)
 
@@ -125,3 +127,30 @@ def test_rouge_l_of_long_texts_is_exact() -> None:
     score = metric_named("rouge-l").score(" ".join(kept), " ".join(wanted))
     assert score == pytest.approx(2 * len(kept) / (len(kept) + total))
     assert metric_named("rouge-l").score(" ".join(reversed(wanted)), " ".join(wanted)) == pytest.approx(1 / total)
+
+
+# --- chrF of many texts at once
+
+LETTERS = st.sampled_from(list("abc ABC\t\n.,!()'-é日本語" + "\u0130\ufb01\U0001f600\ud800\u200b"))
+ODD_TEXTS = st.one_of(WORDS, st.text(LETTERS, max_size=40), st.text(max_size=30))
+
+
+@given(pairs=st.lists(st.tuples(ODD_TEXTS, ODD_TEXTS), min_size=1, max_size=8))
+@settings(max_examples=150)
+def test_chrf_of_many_texts_is_sacrebleus_to_the_last_digit(pairs: list[tuple[str, str]]) -> None:
+    answers, wanted = zip(*pairs, strict=True)
+    metric = metric_named("chrf")
+    assert metric.scores(answers, wanted) == tuple(metric.score(*pair) for pair in pairs)
+    whole = CHRF(word_order=0).corpus_score(list(answers), [list(wanted)]).score / 100
+    assert metric_named("rouge-l").details(answers, wanted)["chrf"] == float(whole)
+
+
+def test_texts_that_are_too_varied_to_be_counted_at_once_have_the_same_counts() -> None:
+    """2,000 different characters do not fit a key: the pairs are halved, and sacrebleu counts what is left."""
+    varied = "".join(map(chr, range(0x4E00, 0x4E00 + 2_000)))
+    answers, wanted = [varied, "a cat", varied[:500]], [varied[::-1], "a mat", varied[100:700]]
+    found = chrf_counts(answers, wanted, words=2)
+    reference = counting(2)
+    for row, answer, want in zip(found, answers, wanted, strict=True):
+        expected = reference._compute_segment_statistics(answer, reference._extract_reference_info([want]))
+        assert row.tolist() == expected

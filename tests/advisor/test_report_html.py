@@ -235,6 +235,26 @@ def test_marks_lie_where_the_figures_are(full: dict[str, Any]) -> None:
     assert curve.x.at(40) == 50.0  # logarithmic
 
 
+def test_the_losses_of_the_learning_curve_have_a_plot_of_their_own(full: dict[str, Any]) -> None:
+    assert curve_plot(full, loss=True) is None and 'id="losses"' not in to_html(full, [])
+    both = copy.deepcopy(full)
+    both["learning_curve"]["loss"] = {
+        "points": [{"n": 20, "loss": 2.5, "interval": [2.3, 2.7]}, {"n": 40, "loss": 2.0}],
+        "fan": [
+            {"n": 40, "p5": 1.8, "p25": 1.9, "p50": 2.0, "p75": 2.1, "p95": 2.2},
+            {"n": 80, "p5": 1.2, "p25": 1.5, "p50": 1.6, "p75": 1.8, "p95": 2.1},
+        ],
+        "sentence": "Doubling the training rows likely lowers the loss by 0.100 to 0.400 nats per token.",
+    }
+    plot = curve_plot(both, loss=True)
+    assert plot is not None and plot.y_name == "loss, nats a token"
+    assert [dot.text for dot in plot.dots] == ["2.500", "2.000"]
+    first, second = plot.dots  # SVG counts from the top: a higher loss lies higher
+    assert first.y < second.y and first.y_ends[0] > first.y > first.y_ends[1] and second.y_ends == (second.y, second.y)
+    page = to_html(both, [])
+    assert 'id="losses"' in page and "lowers the loss by 0.100 to 0.400" in page
+
+
 def test_the_spread_of_tokens_gives_costs_their_interval(full: dict[str, Any], rows: list[dict[str, Any]]) -> None:
     plot = cost_plot(full, rows)
     assert plot is not None and plot.has_spread and "dollars" in plot.x_name

@@ -59,12 +59,13 @@ def other_judgements() -> dict[str, Any]:
 def test_each_field_makes_another_comparison(data: Path) -> None:
     values = other_values(data)
     endpoint = {"endpoint": "http://localhost:1/v1", "endpoint_model": "m"}
-    known = {*values, *endpoint, *other_judgements()}
+    judge = {"metric": "judge", "judge": "org/judge"}
+    known = {*values, *endpoint, *judge, *other_judgements()}
     assert known == {field.name for field in fields(ComparisonRequest)}
     plain = ComparisonRequest(data)
     changed = [ComparisonRequest(**{"data": data, name: value}) for name, value in values.items()]
-    changed.append(ComparisonRequest(data, **endpoint))
-    assert len({request.fingerprint() for request in (plain, *changed)}) == len(values) + 2
+    changed += [ComparisonRequest(data, **endpoint), ComparisonRequest(data, **judge)]
+    assert len({request.fingerprint() for request in (plain, *changed)}) == len(values) + 3
 
 
 def test_how_scores_are_judged_makes_no_other_comparison_but_another_result(data: Path) -> None:
@@ -91,6 +92,7 @@ def test_the_command_repeats_the_request(data: Path) -> None:
     from app.compare_cli import compare
 
     words = {**other_values(data), **other_judgements(), "endpoint": "http://localhost:1/v1", "endpoint_model": "m"}
+    words |= {"metric": "judge", "judge": "http://localhost:2/v1#j"}
     command = shlex.split(ComparisonRequest(**words).command())
     given = {word.removeprefix("--").replace("-", "_") for word in command if word.startswith("--")}
     known = set(inspect.signature(compare).parameters)
@@ -147,6 +149,10 @@ def test_paths_are_written_down_so_that_they_lead_there_from_anywhere(
         ({"budget_minutes": float("inf")}, r"(?s)budget must be a number above 0.*inf"),
         ({"task_type": "poetry"}, r"(?s)no such kind of task.*poetry.*classification"),
         ({"metric": "beauty"}, r"(?s)no such metric.*beauty.*accuracy"),
+        ({"metric": "judge"}, r"(?s)A judge is a model.*--judge"),
+        ({"judge": "org/judge"}, r"(?s)asked by the metric judge alone.*--metric judge"),
+        ({"metric": "judge", "judge": "http://localhost:1/v1"}, r"(?s)no model's name.*#qwen3:32b"),
+        ({"metric": "judge", "judge": "http://me:secret@host/v1#m"}, r"name or password in it"),
         ({"test": Path("nowhere.jsonl")}, r"(?s)nothing at this path.*nowhere\.jsonl.*Check the path"),
         ({"documents": Path("nowhere")}, r"(?s)nothing at this path.*nowhere"),
         ({"arms": ("rag", "qlora-rag")}, r"(?s)None of these.*rag: there are no doc.*qlora-rag: there.*--docs"),

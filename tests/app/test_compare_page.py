@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 from advisor.cost import Prices, Situation
 from app.comparisons import asked_arms, comparison_summary, go_on, read_result, request_of
 from app.pages.compare import ComparePage
-from app.pages.compare.setup import SetupForm, request_from, ticked, usable_arms
+from app.pages.compare.setup import SetupForm, folds_field, request_from, ticked, usable_arms
 from app.pages.compare.situation import judgement_of, price_texts
 from app.workspace import Project, Workspace
 from dataset_tools import UsageError
@@ -25,7 +26,7 @@ from training.runs.supervisor import state_of, stop
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 USUAL = ("10000", "yearly", False, "here", "3", "", "", "", "")
-PLAIN = (["zero-shot"], "", "", "", "", "", False, "", "")
+PLAIN = (["zero-shot"], "", "", "", "", "", False, "", "", "", "")
 
 
 @pytest.fixture
@@ -207,15 +208,31 @@ def test_a_result_that_lacks_the_newer_keys_is_shown_with_what_it_has(page: Comp
 
 
 def test_what_is_typed_becomes_the_request(project: Project) -> None:
-    own = (["zero-shot", "few-shot"], "20", "5", "", "", " Be brief. \n\nName the bin.", True)
+    own = (["zero-shot", "few-shot"], "20", "5", "", "", " Be brief. \n\nName the bin.", True, "1", "")
     request = request_from(project, None, (*own, "http://localhost:11434/v1", "qwen3:4b", *USUAL))
     assert request.arms == ("zero-shot", "zero-shot@endpoint", "few-shot", "few-shot@endpoint")
     assert request.instructions == ("Be brief.", "Name the bin.")
-    assert (request.limit, request.budget_minutes, request.learning_curve) == (20, 5.0, True)
+    assert (request.limit, request.budget_minutes, request.learning_curve, request.folds) == (20, 5.0, True, 1)
     usable = usable_arms(project)
     assert ticked(usable, {"arms": request.arms}) == ["zero-shot", "few-shot"]
     every = [arm.name for arm in usable]
     assert request_from(project, None, (every, *PLAIN[1:], *USUAL)).arms is None
+
+
+def test_folds_and_a_judge_are_asked_for_as_they_were_typed(project: Project) -> None:
+    typed = (*PLAIN[:4], "judge", *PLAIN[5:7], "5", "http://localhost:1/v1#m", "", "", *USUAL)
+    bare = replace(project, test=None)
+    request = request_from(bare, None, typed)
+    assert (request.folds, request.metric, request.judge) == (5, "judge", "http://localhost:1/v1#m")
+
+
+def test_with_test_rows_of_their_own_there_is_no_field_for_folds() -> None:
+    import gradio as gr
+
+    shown = [folds_field(gr, folds, has_test=False) for folds in (None, 1, 5, 7)]
+    assert [field.value for field in shown] == ["", "1", "5", "7"] and all(field.visible for field in shown)
+    hidden = [folds_field(gr, folds, has_test=True) for folds in (None, 1, 5)]
+    assert [field.value for field in hidden] == ["", "1", ""] and not any(field.visible for field in hidden)
 
 
 def test_what_makes_no_request_is_refused_in_the_words_of_the_page(project: Project) -> None:
@@ -223,6 +240,8 @@ def test_what_makes_no_request_is_refused_in_the_words_of_the_page(project: Proj
         (([], *PLAIN[1:], *USUAL), "No approach is ticked"),
         ((*PLAIN[:-1], "qwen3:4b", *USUAL), "an address and the model's name"),
         ((PLAIN[0], "few", *PLAIN[2:], *USUAL), "Test rows"),
+        ((*PLAIN[:4], "judge", *PLAIN[5:], *USUAL), "opinion of a model"),
+        ((*PLAIN[:8], "qwen3:32b", *PLAIN[9:], *USUAL), "opinion of a model"),
     ):
         with pytest.raises(UsageError, match=said):
             request_from(project, None, values)

@@ -108,6 +108,27 @@ def test_a_learning_curve_is_drawn_with_its_fan() -> None:
     assert list(measured.x) == [20, 80] and list(measured.error_y.array) == pytest.approx([10, 10])
 
 
+def test_the_losses_of_a_learning_curve_are_drawn_beside_it_in_nats() -> None:
+    assert curve_chart(whole(), loss=True) is None and "loss" not in str(evidence.curve_text(whole()))
+    curve = {
+        **whole()["learning_curve"],
+        "loss": {
+            "points": [{"n": 20, "loss": 2.5, "interval": [2.3, 2.7]}, {"n": 40, "loss": 2.0}],
+            "fan": [
+                {"n": 40, "p5": 1.8, "p25": 1.9, "p50": 2.0, "p75": 2.1, "p95": 2.2},
+                {"n": 80, "p5": 1.2, "p25": 1.5, "p50": 1.6, "p75": 1.8, "p95": 2.1},
+            ],
+            "sentence": "Doubling the training rows likely lowers the loss by 0.100 to 0.400 nats per token.",
+        },
+    }
+    result = {**whole(), "learning_curve": curve}
+    figure = curve_chart(result, loss=True)
+    _, _, middle, measured = figure.data
+    assert list(middle.y) == [2.0, 1.6] and list(measured.y) == [2.5, 2.0]
+    assert list(measured.error_y.array) == pytest.approx([0.2, 0.0]) and "nats" in figure.layout.yaxis.title.text
+    assert "lowers the loss by 0.100 to 0.400" in str(evidence.curve_text(result))
+
+
 def test_the_plan_is_told_and_each_waiting_arm_says_how_long_it_takes() -> None:
     plan = {"event": "plan", "time": 1.0, **whole()["plan"]}
     said = " ".join(plan_sentences(plan))

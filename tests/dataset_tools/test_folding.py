@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from dataset_tools.errors import DataError
 from dataset_tools.example import Example
 from dataset_tools.folding import fold_rows
+from dataset_tools.splitting import split
 
 THINGS = ["kettle", "printer", "gate", "inbox", "lift", "oven", "badge", "scanner", "fridge", "toner"]
 
@@ -53,3 +56,40 @@ def test_what_cannot_be_folded_is_refused() -> None:
         fold_rows(rows(20), 1)
     with pytest.raises(DataError, match="too few rows"):
         fold_rows(rows(7), 5)
+
+
+SHARES = {"billing": 0.5, "delivery": 0.4, "refund": 0.3, "login": 0.2, "privacy": 0.1, "recall": 0.06, "theft": 0.04}
+
+
+def labelled(count: int, seed: int) -> list[Example]:
+    """Rows with sets of labels, of which some are rare."""
+    draw = random.Random(seed)
+    made = []
+    for number in range(count):
+        chosen = [label for label, share in SHARES.items() if draw.random() < share] or ["billing"]
+        question = f"{THINGS[number % 10]} number {number * number}: why is row {number * 7919} late?"
+        made.append(Example.of(question, ", ".join(chosen), record=number))
+    return made
+
+
+def labels_in(rows: Iterable[Example]) -> Counter[str]:
+    return Counter(label for row in rows for label in row.completion.split(", "))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_each_label_of_sets_of_labels_is_shared_out_over_the_folds(seed: int) -> None:
+    examples = labelled(150, seed)
+    found = fold_rows(examples, 5, seed=seed)
+    assert max(map(len, found)) - min(map(len, found)) <= 3
+    for label in SHARES:
+        counts = [labels_in(fold)[label] for fold in found]
+        assert max(counts) - min(counts) <= 2, label
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_rare_ones_of_sets_of_labels_have_their_share_of_the_test_rows(seed: int) -> None:
+    examples = labelled(150, seed)
+    test = split(examples, seed=seed).test
+    whole, drawn = labels_in(examples), labels_in(test)
+    for label in ("login", "privacy", "recall", "theft"):
+        assert abs(drawn[label] - whole[label] * len(test) / len(examples)) < 2, label

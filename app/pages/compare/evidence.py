@@ -55,6 +55,8 @@ class Evidence:
                     if name in ("cost", "curve"):
                         self.charts[name] = gr.Plot(show_label=False, visible=False)
                     self.texts[name] = gr.HTML()
+                    if name == "curve":
+                        self.losses = gr.Plot(show_label=False, visible=False)
             gr.HTML(section("Row by row", "What was asked, what was wanted, and what each approach answered."))
             self.filter = gr.Radio(list(FILTERS), value="differ", show_label=False, container=False, elem_id="filter")
             self.items = gr.HTML(elem_id="items")
@@ -64,7 +66,7 @@ class Evidence:
                 self.place = gr.HTML()
         self._turned = [self.page, self.items, self.place, self.previous, self.following]
         self.outputs = [self.column, self.numbers, self.chart, self.tables, self.filter, *self._turned]
-        self.outputs += [*self.folds.values(), *self.texts.values(), *self.charts.values()]
+        self.outputs += [*self.folds.values(), *self.texts.values(), *self.charts.values(), self.losses]
 
     def wire(self, comparison: Any, notice: Any) -> None:
         """Say what happens when the rows are filtered or turned over."""
@@ -86,7 +88,9 @@ class Evidence:
         which = "differ" if several else "all"
         return {
             self.column: gr.Column(visible=True),
-            self.numbers: joined([evidence.conditions_card(result), evidence.number_tiles(result)]),
+            self.numbers: joined(
+                [evidence.conditions_card(result), evidence.judge_card(result), evidence.number_tiles(result)]
+            ),
             self.chart: scores_chart(result, best_arm(result)),
             self.tables: tables(result, downloads(run)),
             self.filter: which,
@@ -107,6 +111,8 @@ class Evidence:
             self.folds[name]: gr.Accordion(label=title, open=False, visible=there[name])
             for name, title in titles.items()
         }
+        losses = curve_chart(result, loss=True)
+        shown[self.losses] = gr.Plot(losses, visible=True) if losses is not None else gr.Plot(visible=False)
         return shown | {
             self.charts[name]: gr.Plot(figure, visible=True) if figure is not None else gr.Plot(visible=False)
             for name, figure in charts.items()

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from advisor.request import ComparisonRequest
 
 _KINDS = get_args(TaskKind)
+_FOLDS = [("Where rows are few", ""), ("Off: one split", "1"), ("In five folds", "5")]
 _ENDPOINT = (
     "Compare a model behind an OpenAI-compatible address as well: Ollama, vLLM, llama.cpp's server, or a hosted one. "
     "The ticked approaches that only prompt are run on it, too: your rows are sent to that address. Where it asks for "
@@ -47,6 +48,8 @@ class Asked:
     metric: str
     instructions: str
     curve: bool
+    folds: str
+    judge: str
     endpoint: str
     endpoint_model: str
 
@@ -76,6 +79,16 @@ class SetupForm:
                 lines=2,
                 elem_id="instructions",
             )
+            with gr.Row():
+                self.folds = gr.Dropdown(
+                    _FOLDS, value="", label="Answer every row as a test row once", min_width=200, elem_id="folds"
+                )
+                self.judge = gr.Textbox(
+                    label="Judge, for the metric of that name",
+                    placeholder="a model, or http://localhost:11434/v1#qwen3:32b; your rows are shown to it",
+                    min_width=320,
+                    elem_id="judge-model",
+                )
             self.curve = gr.Checkbox(
                 label="Learning curve: train on a quarter and on half as well, to see whether more rows would help",
                 elem_id="learning-curve",
@@ -93,6 +106,7 @@ class SetupForm:
                     label="The model's name there", placeholder="qwen3:4b", min_width=180, elem_id="endpoint-model"
                 )
         own = [self.arms, self.limit, self.budget, self.kind, self.metric, self.instructions, self.curve]
+        own += [self.folds, self.judge]
         self.inputs = [*own, self.endpoint, self.endpoint_model, *self.situation.inputs]
         self.outputs = [self.task, self.unavailable, self.fold, self.another, *self.inputs]
         self.outputs += [part for part in self.situation.outputs if part not in self.situation.inputs]
@@ -103,6 +117,7 @@ class SetupForm:
 
         from advisor.approaches import APPROACHES
         from advisor.metrics import metric_for, metric_names
+        from advisor.metrics.registry import JUDGE
 
         asked = request_of(run.path) if run else {}
         situation = self.situation.fill(asked)
@@ -114,7 +129,7 @@ class SetupForm:
         usable = usable_arms(project)
         kinds = [(f"Detected: {guess.kind}", ""), *((f"{kind} ({metric_for(kind).name})", kind) for kind in _KINDS)]
         by_task = (f"By the task: {metric_for(guess.kind).name}", "")
-        metrics = dict.fromkeys((*metric_names(), *filter(None, [asked.get("metric")])))  # it may be a file
+        metrics = dict.fromkeys((*metric_names(), JUDGE, *filter(None, [asked.get("metric")])))  # it may be a file
         return {
             self.task: task_line(project.title, len(examples), f"{guess.kind}: {guess.why}"),
             self.arms: gr.CheckboxGroup(choices=[(arm.title, arm.name) for arm in usable], value=ticked(usable, asked)),
@@ -132,6 +147,8 @@ class SetupForm:
             ),
             self.instructions: "\n".join(asked.get("instructions") or ()),
             self.curve: bool(asked.get("learning_curve")),
+            self.folds: folds_field(gr, asked.get("folds"), has_test=project.test_path is not None),
+            self.judge: asked.get("judge") or "",
             self.endpoint: asked.get("endpoint") or "",
             self.endpoint_model: asked.get("endpoint_model") or "",
             **situation,
@@ -152,7 +169,7 @@ class SetupForm:
 def request_from(project: Project | None, run: RunFolder | None, values: Sequence[Any]) -> ComparisonRequest:
     """The request that the form's values make.
 
-    What the form has no field for (model, seed, columns, folds) stays as it was in the comparison that is shown, where
+    What the form has no field for (model, seed, columns) stays as it was in the comparison that is shown, where
     that is one of the same rows.
 
     Raises:
@@ -174,6 +191,13 @@ def request_from(project: Project | None, run: RunFolder | None, values: Sequenc
         raise UsageError(
             "Another model is an address and the model's name there.", next_step="Fill in both fields, or neither."
         )
+    judge = asked.judge.strip() or None
+    if (judge is None) == (asked.metric == "judge"):
+        raise UsageError(
+            "The metric judge goes by the opinion of a model.",
+            found="the metric without a model" if judge is None else "a model without the metric",
+            next_step="Choose the metric judge and name a model, or neither.",
+        )
     return ComparisonRequest(
         data=project.training_path,
         test=project.test_path,
@@ -184,15 +208,24 @@ def request_from(project: Project | None, run: RunFolder | None, values: Sequenc
         model=same.get("model"),
         task_type=asked.kind or None,
         metric=asked.metric or None,
+        judge=judge,
         seed=int(same.get("seed") or 0),
         columns=same.get("columns"),
-        folds=same.get("folds"),
+        folds=int(asked.folds) if asked.folds else None,
         instructions=tuple(line.strip() for line in asked.instructions.splitlines() if line.strip()),
         endpoint=endpoint,
         endpoint_model=model,
         learning_curve=bool(asked.curve),
         **judgement,
     )
+
+
+def folds_field(gr: Any, folds: int | None, *, has_test: bool) -> Any:
+    """The field of the folds; with test rows of their own there is nothing to fold, and it is not there."""
+    value = str(folds) if folds and not (has_test and folds > 1) else ""
+    known = [choice for _, choice in _FOLDS]
+    others = [] if value in known else [(f"In {value} folds", value)]
+    return gr.Dropdown(choices=[*_FOLDS, *others], value=value, visible=not has_test)
 
 
 def ticked(usable: Sequence[type[Approach]], asked: Mapping[str, Any]) -> list[str]:

@@ -85,7 +85,7 @@ class Course:
         self.tell("phase", phase=self.loading)
         minutes = self.request.budget_minutes or (None if machine().has_accelerator else DEFAULT_CPU_MINUTES)
         self.budget = Budget(minutes, began)
-        self.parts = [self._tools(task) for task in read.tasks]
+        self.parts = [self.tools_for(task) for task in read.tasks]
         self.tools = self.parts[0]
         arms = self._choose_arms()
         plan = self._plan(arms)
@@ -181,7 +181,8 @@ class Course:
 
         return np.concatenate([near(tools.task) for tools in self.parts])
 
-    def _tools(self, task: Task) -> Tools:
+    def tools_for(self, task: Task) -> Tools:
+        """What approaches work with on a task, in the sizes that this machine and the base model bear."""
         passages, demonstrations = prompt_sizes(self.models.context)
         return Tools(
             task=task,
@@ -323,6 +324,8 @@ class Course:
             seconds = self.budget.training_seconds(arm.name, [*tuned_to_come, *[arm.name] * (folds - 1)], rows=rows)
             if seconds == 0:
                 return f"too little of the {self.budget.minutes:g} minutes is left to train; raise --budget"
+            if len(tuned_to_come) + folds > 2:
+                self.models.expect_trainings()
         made: list[ArmResult] = []
         dropped, asked = None, Round(self.test, self.tools.task.metric, self._longest_answer, leader=leader)
         for place, part in enumerate(self.parts):

@@ -83,6 +83,10 @@ class Models(Protocol):
         """Bytes that training on such rows takes, as an estimate; None where it is not known."""
         ...
 
+    def expect_trainings(self) -> None:
+        """Make ready for several trainings, one after the other."""
+        ...
+
     def train(
         self,
         arm: str,
@@ -191,6 +195,10 @@ class LocalModels:
             self._loaded[adapter] = LocalAnswerer(loaded or load_model(self.name, tokenizer=self.tokenizer))
         return self._loaded[adapter]
 
+    def expect_trainings(self) -> None:
+        """Load the training libraries once for all; the first, which is about to start, does not wait for it."""
+        warm.prepare()
+
     def train(
         self,
         arm: str,
@@ -217,7 +225,6 @@ class LocalModels:
             run = start_training(plan.recipe, plan.train, validation=plan.validation, **facts)  # type: ignore[arg-type]
             noted.parent.mkdir(exist_ok=True)
             write_text_atomically(noted, json.dumps({"run": str(run.path)}) + "\n")
-        warm.prepare()  # for the arms to come; meanwhile this one loads the same libraries on a processor of its own
         outcome = watch(run, on_event)
         return Trained(run.adapter, {**outcome, "epochs": plan.recipe.epochs})
 

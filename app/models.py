@@ -7,14 +7,18 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from advisor.answering.answer import Answer, Progress
 from dataset_tools import Message
 
+if TYPE_CHECKING:
+    from app.streaming import Streamed
+
 _KEPT = 2
 _LEAST_TOKENS, _MOST_TOKENS, _SLACK = 24, 256, 1.5
-_MOST_STREAMED = 512  # tokens of an answer that is watched and can be stopped
+MOST_STREAMED = 512
+"""Tokens of an answer that is watched and can be stopped."""
 
 
 @dataclass
@@ -60,6 +64,20 @@ class Models:
         on_text: Callable[[str], None],
         stop: Callable[[], bool],
     ) -> str:
+        """The text of an answer that is watched; see `watch`."""
+        return self.watch(name, prompt, adapter=adapter, draw=draw, on_text=on_text, stop=stop).text
+
+    def watch(
+        self,
+        name: str,
+        prompt: Sequence[Message],
+        *,
+        adapter: Path | None = None,
+        draw: bool = False,
+        on_text: Callable[[str], None],
+        stop: Callable[[], bool],
+        on_start: Callable[[], None] = lambda: None,
+    ) -> Streamed:
         """Answer one prompt, and tell how far the answer is; see `app.streaming`.
 
         Args:
@@ -69,6 +87,7 @@ class Models:
             draw: Draw the answer, so that it differs from the greedy one.
             on_text: Is given the answer so far, after each token.
             stop: Asked after each token; the answer so far is the result where it says True.
+            on_start: Called once the model is loaded and no other answer is in its way.
 
         Raises:
             ModelError: the model or the adapter cannot be loaded.
@@ -78,7 +97,9 @@ class Models:
 
         with self._lock:
             answerer = self._get(name, adapter)
-            return stream_answer(answerer, prompt, max_new_tokens=_MOST_STREAMED, draw=draw, on_text=on_text, stop=stop)
+            on_start()
+            most = MOST_STREAMED
+            return stream_answer(answerer, prompt, max_new_tokens=most, draw=draw, on_text=on_text, stop=stop)
 
     def _get(self, name: str, adapter: Path | None) -> Any:
         key = (name, adapter)

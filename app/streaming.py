@@ -1,9 +1,11 @@
-"""One answer of a local model, word by word, greedy or drawn. Many answers at once are `advisor.answering`'s."""
+"""One answer of a local model, word by word, and what it took. Many answers at once are `advisor.answering`'s."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from advisor.answering.local import LocalAnswerer, stop_tokens
 from dataset_tools import Message, UsageError
@@ -16,6 +18,26 @@ TEMPERATURE, NUCLEUS = 0.8, 0.95
 _LEAST_ROOM = 16  # tokens; with less left, an answer is cut off before it says anything
 
 OnText = Callable[[str], None]
+StopReason = Literal["ended", "limit", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """An answer that was watched while it came.
+
+    Attributes:
+        text: The answer.
+        prompt_tokens: Of the prompt; 0 where nobody counted.
+        answer_tokens: Of the answer, its end-of-turn token included; 0 where nobody counted.
+        seconds: From the prompt to the last token; loading a model is not counted.
+        reason: Why it stopped: it ``ended`` by itself, ran into the ``limit``, or was ``stopped`` by whoever watched.
+    """
+
+    text: str
+    prompt_tokens: int
+    answer_tokens: int
+    seconds: float
+    reason: StopReason
 
 
 def stream_answer(
@@ -26,7 +48,7 @@ def stream_answer(
     draw: bool = False,
     on_text: OnText,
     stop: Callable[[], bool],
-) -> str:
+) -> Streamed:
     """Answer one prompt, and tell how far the answer is after each token.
 
     Args:
@@ -53,6 +75,7 @@ def stream_answer(
         )
     stops = stop_tokens(LoadedModel(answerer.model, answerer.tokenizer, ""))
     writer = _Writer(answerer.tokenizer, stops, on_text)
+    began = time.perf_counter()
     drawing = {"do_sample": True, "temperature": TEMPERATURE, "top_p": NUCLEUS, "top_k": 0}
     with torch.inference_mode():
         answerer.model.generate(
@@ -66,14 +89,15 @@ def stream_answer(
             stopping_criteria=[lambda ids, scores, **rest: torch.full((1,), stop(), device=ids.device)],
             **(drawing if draw else {"do_sample": False}),
         )
-    return writer.text
+    reason: StopReason = "ended" if writer.ended else "stopped" if stop() else "limit"
+    return Streamed(writer.text, ids.shape[1], writer.count, time.perf_counter() - began, reason)
 
 
 class _Writer:
     """What `generate` writes to: the prompt first, then each token."""
 
     def __init__(self, tokenizer: Any, stops: set[int], on_text: OnText) -> None:
-        self.text = ""
+        self.text, self.count, self.ended = "", 0, False
         self._tokenizer, self._stops, self._on_text = tokenizer, stops, on_text
         self._tokens: list[int] | None = None
 
@@ -82,7 +106,9 @@ class _Writer:
         if self._tokens is None:
             self._tokens = []
             return
-        self._tokens += [token for token in tokens.tolist() if token not in self._stops]
+        new = tokens.tolist()
+        self.count, self.ended = self.count + len(new), any(token in self._stops for token in new)
+        self._tokens += [token for token in new if token not in self._stops]
         # A character of several bytes may be there in part only; it shows as U+FFFD until the rest has come.
         self.text = self._tokenizer.decode(self._tokens, skip_special_tokens=True).strip()
         self._on_text(self.text.rstrip("\ufffd"))

@@ -1,4 +1,4 @@
-"""Fixes before they are made: each with the rows that it touches, before and after. Nothing is mended here."""
+"""Texts beside each other: fixes before they are made, and answers, word by word. Nothing is mended here."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _fix(fix: PlannedFix) -> Markup:
         fix.id,
         safe,
         f"{fix.what[:1].upper()}{fix.what[1:]}",
-        counted(fix.count, "row"),
+        fix.scope,
         fix.id,
         note,
         diffs_view(fix.samples),
@@ -70,14 +70,8 @@ def _diff(diff: Diff) -> Markup:
 def _changed(before: str, after: str) -> tuple[Markup, Markup]:
     """Both texts with the words that differ marked, and little of what is the same beside them."""
     old, new = _WORDS.findall(before), _WORDS.findall(after)
-    start = _same_start(old, new)
-    end = _same_start(old[start:][::-1], new[start:][::-1])
+    start, end, steps = _steps(old, new)
     middle = old[start : len(old) - end], new[start : len(new) - end]
-    steps: Sequence[tuple[str, int, int, int, int]]
-    if max(map(len, middle)) > _WORDS_COMPARED:
-        steps = [("replace", 0, len(middle[0]), 0, len(middle[1]))]
-    else:
-        steps = SequenceMatcher(None, *middle, autojunk=False).get_opcodes()
     head, tail = _end_of("".join(old[:start])), _start_of("".join(old[len(old) - end :]))
     parts_old = joined(_part(kind == "equal", "".join(middle[0][i:j]), "del") for kind, i, j, _, _ in steps)
     parts_new = joined(_part(kind == "equal", "".join(middle[1][i:j]), "ins") for kind, _, _, i, j in steps)
@@ -87,6 +81,34 @@ def _changed(before: str, after: str) -> tuple[Markup, Markup]:
     )
 
 
+def word_difference(text: str, other: str) -> Markup:
+    """A text, whole, with its differences to another one word by word: its own words marked, the other's struck."""
+    old, new = _WORDS.findall(other), _WORDS.findall(text)
+    start, end, steps = _steps(old, new)
+    gone, come = old[start : len(old) - end], new[start : len(new) - end]
+    parts = [html("{}", "".join(new[:start]))]
+    for kind, i, j, k, stop in steps:
+        if kind == "equal":
+            parts.append(html("{}", "".join(come[k:stop])))
+        else:
+            parts += [_marked("".join(gone[i:j]), "del"), _marked("".join(come[k:stop]), "ins")]
+    return joined([*parts, html("{}", "".join(new[len(new) - end :]))])
+
+
+def _marked(text: str, tag: str) -> Markup:
+    return html(f"<{tag}>{{}}</{tag}>", text) if text else NOTHING
+
+
+def _steps(old: Sequence[str], new: Sequence[str]) -> tuple[int, int, Sequence[tuple[str, int, int, int, int]]]:
+    """How many words two texts begin and end with alike, and how what is between them becomes the other."""
+    start = _same_start(old, new)
+    end = _same_start(old[start:][::-1], new[start:][::-1])
+    middle = old[start : len(old) - end], new[start : len(new) - end]
+    if max(map(len, middle)) > _WORDS_COMPARED:
+        return start, end, [("replace", 0, len(middle[0]), 0, len(middle[1]))]
+    return start, end, SequenceMatcher(None, *middle, autojunk=False).get_opcodes()
+
+
 def _same_start(one: Sequence[str], other: Sequence[str]) -> int:
     """How many words two texts begin with alike."""
     return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
@@ -94,7 +116,7 @@ def _same_start(one: Sequence[str], other: Sequence[str]) -> int:
 
 def _part(is_same: bool, text: str, tag: str) -> Markup:
     if not is_same:
-        return html(f"<{tag}>{{}}</{tag}>", _cut(text, _CHANGED_SHOWN)) if text else NOTHING
+        return _marked(_cut(text, _CHANGED_SHOWN), tag)
     return html("{}", text if len(text) <= 2 * _SAME_SHOWN else f"{_start_of(text)}{_end_of(text)[1:]}")
 
 

@@ -18,7 +18,8 @@ PAGES = (
     ("train", "Train", "Tune a model"),
     ("evaluate", "Evaluate", "Read the answers"),
 )
-CSS = tuple(Path(__file__).parent / f"{name}.css" for name in ("style", "build", "data", "train", "compare"))
+_STYLES = ("style", "build", "data", "train", "compare", "evaluate")
+CSS = tuple(Path(__file__).parent / f"{name}.css" for name in _STYLES)
 
 
 def address(page: str, **ids: str | None) -> str:

@@ -1,6 +1,6 @@
-"""Blind votes as HTML: the list of sessions, a rater's page, the question before the end, and the result.
+"""Blind votes as HTML: the list of sessions, a rater's page, and the question before the end. No result.
 
-Pure functions. What is drawn for a rater is a `Task`, which does not know the arms; names come with the result alone.
+Pure functions. What is drawn for a rater is a `Task`, which does not know the arms.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from advisor.human import Feedback, Progress, Session, SessionResult, Task
-from advisor.human.tallies import Tally
-from advisor.statistics import Interval
+from advisor.human import Progress, Session, SessionResult, Task
 from app.components.actions import act_button
-from app.components.cards import badge, banner, empty, link, section, tiles
+from app.components.cards import badge, banner, empty, link, section
 from app.components.evidence import table
+from app.components.layout import address
 from app.components.markup import NOTHING, counted, html, joined
 from app.components.results import answer_box
 from dataset_tools.example import Message
@@ -80,7 +79,14 @@ def joining(session: Session, progress: Progress) -> Markup:
 
 
 def voting(  # a page of its own
-    session: Session, rater: str, *, tasks: Sequence[Task], progress: Progress, address: str, batch: str = ""
+    session: Session,
+    rater: str,
+    *,
+    tasks: Sequence[Task],
+    progress: Progress,
+    place: str,
+    batch: str = "",
+    wanted: Mapping[str, str] | None = None,
 ) -> Markup:
     """A rater's page.
 
@@ -89,10 +95,12 @@ def voting(  # a page of its own
         rater: who votes.
         tasks: the next ones; the first is shown, the others lie ready, hidden.
         progress: how far the rater is, and all raters.
-        address: the session's, for others.
+        place: the session's address, for others.
         batch: names the votes that this answers; the browser waits for it.
+        wanted: the wanted answers of the tasks by their tokens, for who asks whether they are right.
     """
-    body = joined(_task(task, hidden=bool(number)) for number, task in enumerate(tasks))
+    labels = wanted or {}
+    body = joined(_task(task, labels.get(task.token, ""), hidden=bool(at)) for at, task in enumerate(tasks))
     waiting = Markup('<p class="fr-status fr-working" data-waiting hidden>One moment …</p>')
     whole = progress.of and not tasks
     ending = empty("You have voted on everything in your queue. Thank you.") if whole else waiting
@@ -109,25 +117,56 @@ def voting(  # a page of its own
         html(
             '<div class="fr-acts">{}<span class="fr-quiet">For another rater: <a href="{}">{}</a></span></div>',
             joined(_others(session.id, rater)),
-            address,
-            address,
+            place,
+            place,
         ),
     )
 
 
-def _task(task: Task, *, hidden: bool) -> Markup:
+def _task(task: Task, wanted: str, *, hidden: bool) -> Markup:
     questions = joined(_question(number, text) for number, text in enumerate(task.questions))
     return html(
         '<div data-task="{}"{}><div class="fr-item"><div class="fr-text">{}</div></div>'
-        '<div class="fr-answers">{}{}</div>{}'
+        '<div class="fr-answers">{}{}</div>{}{}'
         '<label class="fr-field fr-said"><span>Comment (Esc gives the keys back)</span>'
         '<textarea name="comment" rows="1" maxlength="2000"></textarea></label></div>',
         task.token,
         Markup(" hidden") if hidden else NOTHING,
-        _prompt(task.prompt),
+        prompt_of(task.prompt),
         answer_box("Left", task.left),
         answer_box("Right", task.right),
         questions,
+        _more(wanted),
+    )
+
+
+def _more(wanted: str) -> Markup:
+    """What may be said beside a vote, folded away: a better answer, and that the label is wrong."""
+    edits = joined(
+        html(
+            '<button type="button" class="fr-act" data-edit="{}" aria-pressed="false">Edit the {} answer</button>',
+            side,
+            side,
+        )
+        for side in ("left", "right")
+    )
+    look, label = NOTHING, NOTHING
+    if wanted.strip():
+        look = Markup('<button type="button" class="fr-act" data-label aria-expanded="false">Check the label</button>')
+        label = html(
+            '<div data-labelling hidden>{}<div class="fr-acts"><button type="button" class="fr-act" data-wrong '
+            'aria-pressed="false">This label is wrong</button></div><label class="fr-field" data-righting hidden>'
+            "<span>What it should be, if you know (Esc gives the keys back)</span>"
+            '<textarea name="right_answer" rows="2" maxlength="8000"></textarea></label></div>',
+            answer_box("Wanted, as the label says", wanted, target=True),
+        )
+    return html(
+        '<div class="fr-more" data-more><div class="fr-acts">{}{}</div>'
+        '<label class="fr-field" data-editing hidden><span>The answer as it should be (Esc gives the keys back)</span>'
+        '<textarea name="edit" rows="4" maxlength="8000"></textarea></label>{}</div>',
+        edits,
+        look,
+        label,
     )
 
 
@@ -142,7 +181,8 @@ def _question(number: int, text: str) -> Markup:
     return html('<div class="fr-ask" role="group" aria-label="{}"><span>{}</span>{}</div>', text, text, buttons)
 
 
-def _prompt(prompt: Sequence[Message]) -> str:
+def prompt_of(prompt: Sequence[Message]) -> str:
+    """A prompt as text; the messages of a conversation each with its role."""
     if len(prompt) == 1 and prompt[0].role == "user":
         return prompt[0].content
     return "\n\n".join(f"{message.role}: {message.content}" for message in prompt)
@@ -191,120 +231,10 @@ def standing(result: SessionResult, rater: str) -> Markup:
     return joined([section(result.title), card, html('<div class="fr-acts">{}</div>', joined(buttons))])
 
 
-def result_card(result: SessionResult, titles: Mapping[str, str]) -> Markup:
-    """What a closed session says: win rates, strengths, agreement, and which arm was which.
-
-    Args:
-        result: of the session.
-        titles: of arms that have one beside their names.
-    """
-    label = "decided" if result.decided else "not decided"
-    facts = [("votes that count", result.counted), ("planned", result.wanted), ("skipped", result.skipped)]
-    facts.append(("raters", result.agreement.raters))
-    parts = [section(result.title), banner("good" if result.decided else "warn", result.sentence, badge=label)]
-    parts += [tiles(facts), _pairs(result), _strengths(result), _agreement(result), _reveal(result, titles)]
-    return html('<div id="votes-result">{}</div>', joined(parts))
-
-
-def _pairs(result: SessionResult) -> Markup:
-    heads = joined(
-        html('<th class="fr-number">{}</th>', head)
-        for head in ("Wins", "Losses", "Ties", "Both bad", "Win rate", "95% interval", "Ties of all items")
-    )
-    rows = [_pair_row(pair.tally, f"{100 * pair.tie_share:.0f}%") for pair in result.pairs]
-    for name, tallies in (*result.by_question.items(), *result.by_tag.items()):
-        rows += [_pair_row(found, "", before=f"{name}: ") for found in tallies if found.judged]
-    return table(joined([Markup("<th>Pair</th>"), heads]), joined(rows))
-
-
-def _pair_row(found: Tally, ties: str, *, before: str = "") -> Markup:
-    rate, interval = "-", ""
-    if found.win_rate is not None:
-        rate = f"{100 * found.win_rate.estimate:.0f}%"
-        interval = f"{100 * found.win_rate.low:.0f} to {100 * found.win_rate.high:.0f}"
-    cells = (found.wins, found.losses, found.ties, found.both_bad, rate, interval, ties)
-    return html(
-        '<tr><td>{}{} <span class="fr-quiet">against</span> {}</td>{}</tr>',
-        *(before, found.a, found.b, joined(html('<td class="fr-number">{}</td>', cell) for cell in cells)),
-    )
-
-
-def _strengths(result: SessionResult) -> Markup:
-    if not result.strengths:
-        return NOTHING
-    heads = Markup(
-        '<th>Strength (Bradley-Terry)</th><th class="fr-number">Log odds</th>'
-        '<th class="fr-number">95% interval</th><th class="fr-number">Strongest in draws</th>'
-    )
-    rows = (
-        html(
-            '<tr><td>{}</td><td class="fr-number">{:+.2f}</td><td class="fr-number">{:+.2f} to {:+.2f}</td>'
-            '<td class="fr-number">{:.0%}</td></tr>',
-            *(one.arm, one.strength, one.low, one.high, one.best),
-        )
-        for one in result.strengths
-    )
-    return table(heads, joined(rows))
-
-
-def _agreement(result: SessionResult) -> Markup:
-    agreed = result.agreement
-    alpha = "Agreement of raters: not known, as no item has votes of two raters."
-    if agreed.alpha is not None:
-        alpha = f"Agreement of raters: alpha {_spread(agreed.alpha)} on {counted(agreed.shared, 'item')}."
-    own = "Self-consistency: not known, as no repeat was voted on."
-    if agreed.consistency is not None:
-        share = Interval(*(100 * value for value in agreed.consistency))
-        own = f"Self-consistency: the same vote on {share.estimate:.0f}% of {counted(agreed.repeats, 'repeat')} "
-        own += f"({share.low:.0f} to {share.high:.0f})."
-    return html('<p class="fr-quiet fr-note">{} {}</p>', alpha, own)
-
-
-def _spread(found: Interval) -> str:
-    return f"{found.estimate:.2f} ({found.low:.2f} to {found.high:.2f})"
-
-
-def _reveal(result: SessionResult, titles: Mapping[str, str]) -> Markup:
-    rows = []
-    for letter, arm in (result.reveal or {}).items():
-        title = titles.get(arm, "")
-        rows.append(html("<dt>{} was</dt><dd>{}{}</dd>", letter, arm, f": {title}" if title else ""))
-    if not rows:
-        return NOTHING
-    return html(
-        '<div class="fr-card" id="reveal"><h3>Which was which</h3><dl class="fr-facts">{}</dl></div>', joined(rows)
-    )
-
-
-def to_take_along(
-    session: str, pairs: Feedback, thumbs: Feedback, *, taken: bool, training: str | None = None
-) -> Markup:
-    """The files of a closed session, and the way to training.
-
-    Args:
-        session: its id.
-        pairs: preference pairs from its votes.
-        thumbs: rated answers from its votes.
-        taken: whether test rows were taken knowingly.
-        training: the address of the Train page for the pairs, where a project was made of them.
-    """
-    ending = "-with-test-rows" if taken else ""
-    files = [("Download votes.csv", "votes.csv")]
-    files += [("Download dpo.jsonl", f"dpo{ending}.jsonl")] if pairs.examples else []
-    files += [("Download kto.jsonl", f"kto{ending}.jsonl")] if thumbs.examples else []
-    links = joined(link(f"/votes/{session}/{name}", text) for text, name in files)
-    buttons = [act_button("home", "All sessions")]
-    if pairs.left_out and not taken:
-        buttons.insert(0, act_button("take", "Take these test rows all the same", session=session))
-    if pairs.examples and training is None:
-        use = act_button("train", "Train on these pairs", kind="main", session=session, taken="yes" if taken else "")
-        buttons.insert(0, use)
-    go = link(training, "Go to training, and choose Pairs (DPO) →", main=True) if training else NOTHING
-    return html(
-        '<div class="fr-card" id="votes-files"><h3>What the votes are good for</h3><p>{}</p>'
-        '<div class="fr-links">{}{}</div><div class="fr-acts">{}</div></div>',
-        *(pairs.sentence, links, go, joined(buttons)),
-    )
+def not_while_voting() -> Markup:
+    """What stands in place of anything that would tell a rater which approach has answered what."""
+    text = "Open the page without the votes"
+    return empty(html("Not shown where somebody votes blind. {}", link(address("evaluate"), text)))
 
 
 def _votes(count: int) -> str:

@@ -12,15 +12,42 @@ let sent = 0, batch = '', undoing = false, undoSent = false, later = null, typin
 const box = () => element.querySelector('[data-voting]');
 const tasks = () => [...element.querySelectorAll('[data-task]')];
 const current = () => tasks().find((task) => !pending.some((vote) => vote.token === task.dataset.task));
-const draft = (task) => drafts[task.dataset.task] ||= {comment: '', answers: []};
+const draft = (task) => drafts[task.dataset.task] ||=
+  {comment: '', answers: [], edit: '', edited: '', looking: false, bad_label: false, right_answer: ''};
+const answerOf = (task, side) => {
+  const shown = task.querySelectorAll('.fr-answers > .fr-answer')[side === 'left' ? 0 : 1].querySelector('div');
+  return shown.querySelector('.fr-quiet') ? '' : shown.textContent;
+};
+
+// Votes without an answer outlive the page: a server that comes back has it loaded anew, and then they are sent.
+const drawer = () => `votes ${box().dataset.session} ${box().dataset.rater}`;
+const keep = () => sessionStorage.setItem(drawer(), JSON.stringify(pending));
+let restored = '';
+const restore = () => {
+  if (restored === drawer()) return;
+  restored = drawer();
+  try { pending.push(...JSON.parse(sessionStorage.getItem(drawer()) || '[]')); }
+  catch { sessionStorage.removeItem(drawer()); }
+};
 
 const draw = () => {
   const now = current(), whole = box();
   if (!whole) return;
   for (const task of tasks()) {
-    const kept = draft(task), field = task.querySelector('textarea');
+    const kept = draft(task);
     task.hidden = task !== now;
-    if (field.value !== kept.comment) field.value = kept.comment;
+    for (const field of task.querySelectorAll('textarea'))
+      if (field.value !== kept[field.name]) field.value = kept[field.name];
+    for (const each of task.querySelectorAll('[data-edit]'))
+      each.setAttribute('aria-pressed', String(kept.edited === each.dataset.edit));
+    task.querySelector('[data-editing]').hidden = !kept.edited;
+    const label = task.querySelector('[data-label]');
+    if (label) {
+      label.setAttribute('aria-expanded', String(kept.looking));
+      task.querySelector('[data-labelling]').hidden = !kept.looking;
+      task.querySelector('[data-wrong]').setAttribute('aria-pressed', String(kept.bad_label));
+      task.querySelector('[data-righting]').hidden = !kept.bad_label;
+    }
     for (const each of task.querySelectorAll('[data-answer]'))
       each.setAttribute('aria-pressed', String(kept.answers[each.dataset.question] === each.dataset.answer));
   }
@@ -53,10 +80,12 @@ const deliver = (data, wait) => {
 const vote = (kind) => {
   const task = current();
   if (!task || undoing) return;
-  const {comment, answers} = draft(task), seconds = (performance.now() - since) / 1000;
-  pending.push({token: task.dataset.task, kind, comment, answers: [...answers].map((each) => each || ''), seconds});
+  const {comment, answers, edit, edited, bad_label, right_answer} = draft(task);
+  const more = {edit: edited ? edit : '', edited, bad_label, right_answer: bad_label ? right_answer : ''};
+  const seconds = (performance.now() - since) / 1000, said = [...answers].map((each) => each || '');
+  pending.push({token: task.dataset.task, kind, comment, answers: said, seconds, ...more});
   typing = null;
-  draw(); pump();
+  keep(); draw(); pump();
 };
 const undo = () => {
   if (!undoing && Number(box().dataset.done) + pending.length) { undoing = true; draw(); pump(); }
@@ -77,15 +106,35 @@ element.addEventListener('click', (event) => {
     const {answers} = draft(button.closest('[data-task]')), at = button.dataset.question;
     answers[at] = answers[at] === button.dataset.answer ? '' : button.dataset.answer;
     draw();
-  } else if (button.dataset.do) act(button);
+  } else if (button.closest('[data-more]')) more(button);
+  else if (button.dataset.do) act(button);
 });
+// What a rater may say beside the vote. Nothing of it is there until it is asked for.
+const more = (button) => {
+  const task = button.closest('[data-task]'), kept = draft(task), side = button.dataset.edit;
+  let field = null;
+  if (side) {
+    const again = kept.edited === side;
+    kept.edited = again ? '' : side;
+    kept.edit = again ? '' : answerOf(task, side);
+    if (!again) field = 'edit';
+  } else if ('label' in button.dataset) {
+    kept.looking = !kept.looking;
+    if (!kept.looking) { kept.bad_label = false; kept.right_answer = ''; }
+  } else if ('wrong' in button.dataset) {
+    kept.bad_label = !kept.bad_label;
+    if (kept.bad_label) field = 'right_answer';
+  }
+  draw();
+  if (field) task.querySelector(`textarea[name=${field}]`).focus(); else button.blur();
+};
 element.addEventListener('input', (event) => {
   const task = event.target.closest('[data-task]');
-  if (task) draft(task).comment = event.target.value;
+  if (task && event.target.name in draft(task)) draft(task)[event.target.name] = event.target.value;
 });
 element.addEventListener('focusin', (event) => {
   const task = event.target.matches('textarea') && event.target.closest('[data-task]');
-  typing = task ? task.dataset.task : null;
+  typing = task ? {task: task.dataset.task, field: event.target.name} : null;
 });
 element.addEventListener('focusout', (event) => {
   const field = event.target;  // a field that is drawn anew loses the focus too, and shall have it back
@@ -111,14 +160,22 @@ document.addEventListener('keydown', pressed);
 const settle = () => {
   const whole = box(), place = element.querySelector('[data-address]');
   if (place) history.replaceState(history.state, '', place.dataset.address);
-  if (!whole) { pending.length = 0; batch = ''; undoing = false; later = null; typing = null; shown = ''; return; }
+  const go = element.querySelector('[data-go] a');
+  if (go) location.assign(go.href);
+  if (!whole) {
+    pending.length = 0; batch = restored = shown = ''; undoing = false; later = typing = null;
+    return;
+  }
+  restore();
   if (whole.dataset.batch === batch) {
     pending.splice(0, sent);
+    keep();
     if (undoSent) { undoing = false; shown = ''; }
     batch = '';
   }
   draw();
-  const field = typing && current() && current().dataset.task === typing && current().querySelector('textarea');
+  const here = typing && current() && current().dataset.task === typing.task;
+  const field = here && current().querySelector(`textarea[name=${typing.field}]`);
   if (field && document.activeElement !== field) { field.focus(); field.selectionStart = field.value.length; }
   if (batch) return;
   if (pending.length || undoing) pump();
@@ -138,6 +195,7 @@ STYLE = """
 .fr-ask span { flex: 1 1 220px; overflow-wrap: anywhere; }
 button[aria-pressed=true] { border-color: var(--fr-accent) !important; box-shadow: inset 0 0 0 1px var(--fr-accent) !important; }
 .fr-said { margin: 12px 0 0; }
+.fr-more { margin: 10px 0 0; } .fr-more .fr-field { margin: 8px 0 0; } .fr-more .fr-answer { margin: 8px 0 0; }
 .fr-joining input { display: block; width: 100%; max-width: 420px; box-sizing: border-box; font: inherit; padding: 9px 12px; border: 1px solid var(--fr-line); border-radius: 8px; background: var(--input-background-fill); color: var(--body-text-color); }
 .fr-far { margin: 12px 0 0; }
 .fr-far .fr-bar { margin: 6px 0; }

@@ -125,6 +125,9 @@ class RuledModels:
     def sample(self, prompts: Any, **options: Any) -> list[tuple[str, ...]] | None:
         return None
 
+    def expect_trainings(self) -> None:
+        """Nothing is made ready."""
+
     def training_memory(self, rows: Sequence[Example], held_out: Sequence[Example]) -> int | None:
         return None
 

@@ -55,3 +55,20 @@ def test_a_prompt_that_leaves_no_room_is_refused(models: Models, tiny_model: Pat
     with pytest.raises(UsageError, match="too long") as refused:
         models.stream(str(tiny_model), long, on_text=lambda text: None, stop=lambda: False)
     assert "1,008" in str(refused.value.expected)  # 1,024 of the model, less room for an answer
+
+
+def test_a_watched_answer_tells_its_tokens_its_time_and_why_it_stopped(
+    models: Models, tiny_model: Path, reciting_model: Path, recited: str
+) -> None:
+    told: list[str] = []
+    began: list[str] = []
+    watched = models.watch(
+        str(reciting_model), PROMPT, on_text=told.append, stop=lambda: False, on_start=lambda: began.append("now")
+    )
+    assert (watched.text, watched.reason, watched.answer_tokens) == (recited, "ended", 2)
+    assert watched.prompt_tokens > 8 and watched.seconds > 0 and began == ["now"]
+    halted = models.watch(str(tiny_model), PROMPT, on_text=told.append, stop=lambda: len(told) > 4)
+    assert halted.reason == "stopped" and halted.answer_tokens < 8
+    near = (Message("user", "what colour " * 490),)
+    cut = models.watch(str(tiny_model), near, on_text=told.append, stop=lambda: False)
+    assert cut.reason == "limit" and cut.prompt_tokens + cut.answer_tokens == 1024

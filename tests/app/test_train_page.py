@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from app.components.actions import Act
 from app.components.run_form import FORM_SCRIPT
 from app.pages.train import TrainPage, run_label
 from app.pages.train.history import losses
+from app.pages.train.page import choice_for
 from app.pages.train.section import View, changed
 from app.pages.train.setting_up import Starts
 from app.workspace import Workspace
@@ -73,6 +75,27 @@ def test_without_rows_the_page_says_where_to_go(page: TrainPage) -> None:
     assert "Go to Data" in page.set_up.show(View())[page.set_up.ready]
     assert list(page.plan(View())) == []
     assert page.set_up.act(act("start"), View()) == {}
+
+
+def test_an_address_may_choose_the_objective_that_the_rows_serve(
+    page: TrainPage, view: View, rows_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    file = tmp_path_factory.mktemp("pairs") / "pairs.jsonl"
+    worse = [{"role": "assistant", "content": "no"}]
+    with file.open("w") as lines:
+        for row in map(json.loads, rows_file.read_text().splitlines()):
+            better = [{"role": "assistant", "content": row["completion"]}]
+            asked = [{"role": "user", "content": row["prompt"]}]
+            lines.write(json.dumps({"prompt": asked, "chosen": better, "rejected": worse}) + "\n")
+    project = page.parts.workspace.create().add_rows("training", file)
+    led = View(project=project.id, choice=choice_for("dpo"))
+    shown = last(page.plan(led))
+    assert shown[page.view].choice.objective == "dpo" and "objective: dpo" in shown[page.set_up.recipe]
+    unasked = last(page.plan(replace(led, choice=None)))
+    assert unasked[page.view].choice.objective == "sft"
+    refused = last(page.plan(replace(view, choice=choice_for("dpo"))))
+    assert refused[page.view].choice.objective == "sft"  # these rows hold no pairs
+    assert choice_for("nothing") is None and choice_for(None) is None
 
 
 def test_each_part_that_runs_the_forms_script_is_listened_to(page: TrainPage) -> None:

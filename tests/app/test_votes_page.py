@@ -14,6 +14,7 @@ import pytest
 from advisor.human import VoteStore
 from app.components.actions import Act
 from app.pages.evaluate import EvaluatePage
+from app.pages.train.outlook import objectives_of
 from app.pages.votes import VotesSection
 from app.pages.votes.files import session_file
 from app.workspace import Workspace
@@ -118,6 +119,29 @@ def test_votes_are_kept_and_the_next_three_items_come_with_the_reply(page: Votes
     assert not any(name in after for name in NAMES)
 
 
+def test_an_edit_and_a_wrong_label_are_kept_with_the_vote_and_told_at_the_end(page: VotesSection, session: str) -> None:
+    shown_first = join(page, session)
+    assert re.findall(r"Wanted, as the label says</span></small><div>(w\d+)</div>", shown_first)
+    first = tokens(shown_first)
+    votes = [
+        {"token": first[0], "kind": "left", "edit": "a better answer", "edited": "left", "bad_label": True},
+        {"token": first[1], "kind": "tie", "edit": "no side", "edited": "above", "bad_label": "yes"},
+        {"token": first[2], "kind": "skip", "bad_label": True, "right_answer": "w-right"},
+    ]
+    page.act(act("vote", None, session=session, rater="ann", votes=json.dumps(votes), batch="b"))
+    kept = page.store.votes(session)
+    assert [(vote.edit, vote.edited, vote.bad_label) for vote in kept] == [
+        ("a better answer", "left", True),
+        ("", "", False),
+        ("", "", True),
+    ]
+    ended = shown(page, page.act(act("end", session=session, rater="ann")))
+    assert "2 labels called wrong" in ended and "w-right" in ended and "sft.jsonl" not in ended
+    taken = shown(page, page.act(act("take", session=session)))
+    assert "sft-with-test-rows.jsonl" in taken
+    assert b"a better answer" in (session_file(page.store, session, "sft-with-test-rows.jsonl") or b"")
+
+
 def test_undo_brings_the_last_item_back_and_is_done_once(page: VotesSection, session: str) -> None:
     first = tokens(join(page, session))
     send(page, session, (first[0], "left"), (first[1], "right"))
@@ -177,10 +201,14 @@ def test_a_closed_session_is_revealed_and_its_pairs_become_rows_of_a_project(
     assert "dpo-with-test-rows.jsonl" in taken and "replace them in the test set" in taken
     led = shown(page, page.act(act("train", session=session, taken="yes")))
     (project,) = Workspace(home).projects()
-    assert f"/train?project={project.id}" in led
+    assert f"/train?project={project.id}&amp;objective=dpo" in led and "data-go" in led
     rows = load_examples(project.training_path).examples
     assert len(rows) == len((session_file(page.store, session, "dpo-with-test-rows.jsonl") or b"").splitlines()) > 0
     assert all(row.rejected for row in rows)
+    rated = shown(page, page.act(act("train", session=session, taken="yes", form="kto")))
+    newest = Workspace(home).projects()[0]
+    assert f"/train?project={newest.id}&amp;objective=kto" in rated
+    assert not objectives_of(newest.training_path)["kto"]  # it can be chosen there: both thumbs are read
     assert "data-voting" not in send(page, session, ("any", "left"))  # a page that is still open shows the result
 
 

@@ -7,17 +7,10 @@ from typing import Any
 
 import pytest
 
-from advisor.human import Session, Task, preference_pairs, result_of, thumbs
+from advisor.human import Mark, Session, Task, edited_examples, preference_pairs, result_of, thumbs
 from advisor.human.store import Progress
-from app.components.voting import (
-    SessionLine,
-    joining,
-    result_card,
-    sessions_table,
-    standing,
-    to_take_along,
-    voting,
-)
+from app.components.vote_outcome import result_card, to_take_along
+from app.components.voting import SessionLine, joining, sessions_table, standing, voting
 from dataset_tools.example import Message
 from tests.advisor.human_support import ARMS, session, vote, votes_for
 
@@ -30,7 +23,7 @@ def task(token: str = "t1", text: str = "an answer", **options: Any) -> Task:
 
 
 def rater_page(made: Session, *tasks: Task, rater: str = "ann", **options: Any) -> str:
-    return str(voting(made, rater, tasks=tasks, progress=PLACE, address="/evaluate?session=1", **options))
+    return str(voting(made, rater, tasks=tasks, progress=PLACE, place="/evaluate?session=1", **options))
 
 
 def closed(made: Session) -> Session:
@@ -105,6 +98,28 @@ def test_test_rows_are_offered_for_training_only_to_who_takes_them_knowingly(tak
     assert ('data-do="train"' in shown) is taken
     led = to_take_along(made.id, pairs, rated, taken=taken, training="/train?project=p")
     assert "/train?project=p" in led and 'data-do="train"' not in led
+
+
+def test_what_else_a_rater_may_say_is_hidden_until_it_is_asked_for_and_escaped() -> None:
+    shown = rater_page(session(), task(text=HOSTILE), task("t2"), wanted={"t1": HOSTILE})
+    assert shown.count("data-editing hidden") == 2 and shown.count('data-edit="left"') == 2
+    assert shown.count("data-labelling hidden") == 1  # of an item without a label there is nothing to check
+    assert "<img" not in shown and "<script" not in shown and shown.count("data-righting hidden") == 1
+
+
+def test_edits_and_wrong_labels_are_told_with_their_difference() -> None:
+    made = closed(session(10))
+    given = [
+        vote(0, edit="It is 7 metres high.", edited="left"),
+        vote(1, bad_label=True, right_answer="two <b>words</b>"),
+    ]
+    marks = (Mark((Message("user", HOSTILE),), "one word", "two <b>words</b>", raters=2, said=("two <b>words</b>",)),)
+    edits = edited_examples(made, given, use_test_rows=True)
+    pairs = preference_pairs(made, given, use_test_rows=True)
+    shown = to_take_along(made.id, pairs, pairs, taken=True, edits=edits, marks=marks)
+    assert f"/votes/{made.id}/sft-with-test-rows.jsonl" in shown and edits.sentence in shown
+    assert "1 label called wrong" in shown and "2 raters" in shown and f"votes fixes {made.id}" in shown
+    assert "<del>one</del>" in shown and "<b>words" not in shown and "<img" not in shown
 
 
 def test_without_a_session_the_list_says_what_to_do() -> None:

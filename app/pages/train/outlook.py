@@ -12,7 +12,9 @@ from app.components.run_form import label_of
 from app.components.run_ready import Outlook
 from app.pages.data import dataset_at
 from app.pages.train.drafting import Choice, objectives_for
+from dataset_tools import Example, load_examples
 from dataset_tools.errors import FittingRoomError
+from dataset_tools.formats import kto
 from training.models.catalogue import CATALOGUE, Entry, entry_for, fits
 from training.models.machine_memory import machine_memory
 from training.planning import Plan, plan_training, replan, row_facts
@@ -23,15 +25,22 @@ from training.recipe import METHODS, Recipe
 @lru_cache(maxsize=8)
 def plan_for(data: Path, choice: Choice) -> Plan:
     """The plan for a project's rows. Its files never change, so the last few are kept."""
-    examples = dataset_at(data).examples
     objective = choice.objective or first_objective(data)
+    examples = [row for row in _all_rows(data) if objective == "kto" or row.desirable is not False]
     return plan_training(examples, model=choice.model, method=choice.method, objective=objective)
 
 
 @lru_cache(maxsize=8)
 def objectives_of(data: Path) -> Mapping[str, str]:
     """Of each objective, why a project's rows do not serve it; empty where they do."""
-    return objectives_for(dataset_at(data).examples)
+    return objectives_for(_all_rows(data))
+
+
+@lru_cache(maxsize=2)
+def _all_rows(data: Path) -> tuple[Example, ...]:
+    """A project's rows, those with a thumb down among them, which other pages do not want to see."""
+    found = dataset_at(data)
+    return load_examples(data, thumbs_down=True).examples if found.format == kto.NAME else found.examples
 
 
 def first_objective(data: Path) -> str:

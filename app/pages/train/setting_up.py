@@ -38,6 +38,7 @@ from dataset_tools.errors import FittingRoomError, UsageError
 from training.models.catalogue import entry_for
 from training.models.loading import default_model
 from training.recipe import METHODS, to_dict
+from training.runs import warm
 from training.runs.folder import RunFolder
 from training.runs.supervisor import start_training
 
@@ -94,7 +95,14 @@ class SetUpSection(Section):
         """Derive the recipe and say whether a run can start; the first time loads the model's tokenizer."""
         project = self.parts.project(view)
         if project is not None and project.training is not None:
-            yield from self._replanned(project, view, {}, received={})
+            yield from self._replanned(project, self._served(project, view), {}, received={})
+            warm.prepare()  # while the settings are looked at, so that the run starts at once
+
+    def _served(self, project: Project, view: View) -> View:
+        """The view without a choice of an objective that the rows do not serve; an address may name any."""
+        if view.choice is None or not objectives_of(project.training_path).get(view.choice.objective):
+            return view
+        return replace(view, choice=None)
 
     def choose(self, act: Act, view: View) -> Iterator[Updates]:
         """Another model, method or objective, or a whole recipe: derive anew, and keep what was typed."""

@@ -11,19 +11,21 @@ from dataset_tools.writing import json_line
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-_FORMS: dict[str, tuple[Literal["dpo", "kto"], bool]] = {
+_FORMS: dict[str, tuple[Literal["dpo", "kto", "sft"], bool]] = {
     "dpo.jsonl": ("dpo", False),
     "kto.jsonl": ("kto", False),
+    "sft.jsonl": ("sft", False),
     "dpo-with-test-rows.jsonl": ("dpo", True),
     "kto-with-test-rows.jsonl": ("kto", True),
+    "sft-with-test-rows.jsonl": ("sft", True),
 }
 
 
 def session_file(store: VoteStore, session_id: str, name: str) -> bytes | None:
     """A file of a closed session by its name; None where there is none, or the session is still open.
 
-    ``votes.csv``, and rows in TRL's shapes: ``dpo.jsonl`` and ``kto.jsonl``, which leave test rows out, and the same
-    with them (``dpo-with-test-rows.jsonl``).
+    ``votes.csv``, and rows in TRL's shapes: ``dpo.jsonl``, ``kto.jsonl`` and ``sft.jsonl`` (answers that raters wrote),
+    which leave test rows out, and the same with them (``dpo-with-test-rows.jsonl``).
 
     Raises:
         VotesError: the votes cannot be read.

@@ -9,15 +9,24 @@ from __future__ import annotations
 import functools
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
-from advisor.human import VoteStore, preference_pairs, result_of, thumbs
+from advisor.human import (
+    VoteStore,
+    close_session,
+    edited_examples,
+    marks_of,
+    preference_pairs,
+    result_of,
+    thumbs,
+)
+from advisor.human.votes import SIDES
 from advisor.lineup import ARM_TITLES
-from app.components import voting
+from app.components import vote_outcome, voting
 from app.components.actions import Act, found_at, on_act
 from app.components.cards import error_card
 from app.components.layout import address
@@ -38,8 +47,16 @@ _MOST_AT_ONCE = 100
 class VotesSection:
     """The components, and what happens when they are used."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, *, beside: Sequence[Any] = (), hide: Callable[[], Updates] = dict) -> None:
+        """Nothing is laid out yet.
+
+        Args:
+            workspace: Where comparisons are, and projects are made.
+            beside: Components of the page that may name what is compared; they are known once the page is laid out.
+            hide: What these show where somebody votes.
+        """
         self.workspace, self.form = workspace, StartForm(workspace)
+        self._beside, self._hide = beside, hide
 
     @functools.cached_property
     def store(self) -> VoteStore:
@@ -58,7 +75,7 @@ class VotesSection:
     def wire(self, blocks: Any, notice: Any) -> None:
         """Say what happens when they are used."""
         self.notice, form = notice, self.form
-        outputs = [self.view, *form.outputs]
+        outputs = [self.view, *form.outputs, *self._beside]
         # Votes come faster than the queue of Gradio forgives; see `on`.
         base: dict[str, Any] = {"outputs": outputs, "notice": notice, "direct": True}
         on(blocks.load, self.open, quiet=True, **base)
@@ -92,7 +109,7 @@ class VotesSection:
             "standing": lambda: self.standing(session, rater),
             "end": lambda: self.end(session),
             "take": lambda: {self.view: self.result(session, taken=True)},
-            "train": lambda: self.train(session, taken=act.get("taken") == "yes"),
+            "train": lambda: self.train(session, act.get("form"), taken=act.get("taken") == "yes"),
         }
         return does[act.do]() if act.do in does else {}
 
@@ -117,12 +134,13 @@ class VotesSection:
         """
         rater = rater.strip()[:_LONGEST_NAME]
         session = self.store.session(session_id)
+        away = {**self.form.emptied(), **self._hide()}
         if session.closed is not None:
             return {self.view: self.result(session_id), **self.form.emptied()}
         if rater:
-            return {self.view: self.page(session_id, rater), **self.form.emptied()}
+            return {self.view: self.page(session_id, rater), **away}
         door = voting.joining(session, self.store.progress(session_id, ""))
-        return {self.view: joined([_found(session_id), door]), **self.form.emptied()}
+        return {self.view: joined([_found(session_id), door]), **away}
 
     def join(self, session_id: str, name: str) -> Updates:
         """Go in, under a name.
@@ -145,8 +163,9 @@ class VotesSection:
             rater,
             tasks=tasks,
             progress=self.store.progress(session_id, rater),
-            address=address("evaluate", session=session_id),
+            place=address("evaluate", session=session_id),
             batch=batch,
+            wanted={task.token: self.store.wanted(task.token, rater=rater) for task in tasks},
         )
         return joined([_found(session_id, rater), shown])
 
@@ -177,7 +196,7 @@ class VotesSection:
 
     def end(self, session_id: str) -> Updates:
         """Close a session, and tell which arm was which."""
-        self.store.end(session_id)
+        close_session(self.store, session_id)
         return {self.view: self.result(session_id)}
 
     def result(self, session_id: str, *, taken: bool = False, training: str | None = None) -> Markup:
@@ -186,32 +205,41 @@ class VotesSection:
         Args:
             session_id: of the session.
             taken: whether test rows are taken for training, which the user has asked for.
-            training: the address where its pairs can be trained on.
+            training: the address where its rows can be trained on; the page goes there.
         """
         session = self.store.session(session_id)
         if session.closed is None:
             return NOTHING
         votes = self.store.votes(session_id)
-        made = [turn(session, votes, use_test_rows=taken) for turn in (preference_pairs, thumbs)]
-        files = voting.to_take_along(session_id, *made, taken=taken, training=training)
-        return joined([_found(session_id), voting.result_card(result_of(session, votes), ARM_TITLES), files])
+        pairs, rated, edits = (
+            turn(session, votes, use_test_rows=taken) for turn in (preference_pairs, thumbs, edited_examples)
+        )
+        said: dict[str, Any] = {"edits": edits, "marks": marks_of(session, votes), "training": training}
+        files = vote_outcome.to_take_along(session_id, pairs, rated, taken=taken, **said)
+        return joined([_found(session_id), vote_outcome.result_card(result_of(session, votes), ARM_TITLES), files])
 
-    def train(self, session_id: str, *, taken: bool) -> Updates:
-        """Make a project whose rows are the pairs, and lead to the Train page.
+    def train(self, session: str, form: str, *, taken: bool) -> Updates:
+        """Make a project whose rows are what the votes became, and lead to the Train page with its objective chosen.
+
+        Args:
+            session: of a closed session.
+            form: ``kto`` for rated answers; anything else means pairs (``dpo``).
+            taken: whether test rows are taken for training, which the user has asked for.
 
         Raises:
-            UsageError: there is no pair, or the session is open.
+            UsageError: there is no such row, or the session is open.
         """
-        name = "dpo-with-test-rows.jsonl" if taken else "dpo.jsonl"
-        rows = session_file(self.store, session_id, name)
+        objective = "kto" if form == "kto" else "dpo"
+        name = f"{objective}{'-with-test-rows' if taken else ''}.jsonl"
+        rows = session_file(self.store, session, name)
         if not rows:
-            raise UsageError("There is no pair to train on.", next_step="Vote on more items, or take the test rows.")
+            raise UsageError("There is no row to train on.", next_step="Vote on more items, or take the test rows.")
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / f"votes-{name}"
             file.write_bytes(rows)
             project = self.workspace.create().add_rows("training", file)
-        place = address("train", project=project.id)
-        return {self.view: self.result(session_id, taken=taken, training=place)}
+        place = address("train", project=project.id, objective=objective)
+        return {self.view: self.result(session, taken=taken, training=place)}
 
 
 def _found(session: str, rater: str = "") -> Markup:
@@ -230,12 +258,17 @@ def _votes_in(text: str) -> list[dict[str, Any]]:
         if not isinstance(each, dict) or not all(isinstance(each.get(key), str) for key in ("token", "kind")):
             continue
         answers, seconds = each.get("answers"), each.get("seconds")
+        edited = each.get("edited") if each.get("edited") in SIDES else ""
         votes.append(
             {
                 "token": each["token"],
                 "kind": each["kind"],
                 "answers": [str(answer) for answer in answers] if isinstance(answers, list) else [],
                 "comment": str(each.get("comment") or ""),
+                "edit": str(each.get("edit") or "") if edited else "",
+                "edited": edited,
+                "bad_label": each.get("bad_label") is True,
+                "right_answer": str(each.get("right_answer") or ""),
                 "seconds": float(seconds) if isinstance(seconds, (int, float)) else 0.0,
             }
         )

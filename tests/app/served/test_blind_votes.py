@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
-from advisor.human import VoteStore
+from advisor.human import VoteStore, from_comparison, result_of
 
 pytestmark = pytest.mark.browser
 Serving = Callable[..., AbstractContextManager[str]]
 ARMS = ("zebra-tuned", "quokka-base", "okapi-shots")
 TITLES = ("Ocelot", "Tapir", "Gnu")
+DATA = Path(__file__).resolve().parents[1] / "data"  # its README says how the answers were made
+REAL, REAL_ARMS = ("snips_json", "kjv_style"), {"qlora": 0.4, "zero-shot": 0.1}
 HOSTILE = "<img src=x onerror='window.hit = 1'> ${window.hit = 1} {{value}}"
 
 
@@ -34,6 +36,13 @@ def votes_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     (folder / "result.json").write_text(json.dumps({"arms": told}))
     (folder / "run.json").write_text(json.dumps({"state": "done", "created": 1.0}))
+    for name in REAL:
+        place = home / "comparisons" / name
+        place.mkdir()
+        (place / "items.jsonl").write_bytes((DATA / f"answers_{name}.jsonl").read_bytes())
+        told = [{"name": arm, "title": arm, "score": score, "skipped": None} for arm, score in REAL_ARMS.items()]
+        (place / "result.json").write_text(json.dumps({"arms": told}))
+        (place / "run.json").write_text(json.dumps({"state": "done", "created": 0.5}))
     return home
 
 
@@ -85,11 +94,20 @@ def test_a_session_is_made_voted_on_with_keys_blind_to_its_end_and_revealed(
         count = page.locator("#votes [data-count]")
 
         first = item.get_attribute("data-task")
-        item.get_by_role("button", name="Left").click()
-        item.locator("textarea").fill("so it is")
+        item.get_by_role("button", name="Left", exact=True).click()
+        item.locator("textarea[name=comment]").fill("so it is")
         page.keyboard.press("b")  # a letter of the comment, no vote
         expect(count).to_have_text("0")
         page.keyboard.press("Escape")
+        item.get_by_role("button", name="Edit the right answer").click()  # whatever is typed is no vote
+        page.keyboard.press("End")
+        page.keyboard.type(" tbsu")
+        page.keyboard.press("Escape")
+        item.get_by_role("button", name="Check the label").click()
+        item.get_by_role("button", name="This label is wrong").click()
+        page.keyboard.type("st")
+        page.keyboard.press("Escape")
+        expect(count).to_have_text("0")
         for key in ("ArrowLeft", "t", "b"):  # faster than the server answers: that many items lie ready
             page.keyboard.press(key)
         expect(page.locator("#votes [data-voting]")).to_have_attribute("data-done", "3")
@@ -100,6 +118,9 @@ def test_a_session_is_made_voted_on_with_keys_blind_to_its_end_and_revealed(
         said = [vote.kind for vote in store.votes(made.id)]
         assert said == ["left", "tie", "both_bad", "skip", "right"]
         assert store.votes(made.id)[0].comment == "so it isb" and store.votes(made.id)[0].answers == ("left",)
+
+        assert store.votes(made.id)[0].edit.endswith(" tbsu") and store.votes(made.id)[0].edited == "right"
+        assert store.votes(made.id)[0].right_answer == "st" and not store.votes(made.id)[1].edit
 
         last = item.get_attribute("data-task")
         page.keyboard.press("u")
@@ -132,7 +153,37 @@ def test_a_session_is_made_voted_on_with_keys_blind_to_its_end_and_revealed(
     page.get_by_role("button", name="Take these test rows all the same").click()
     page.get_by_role("link", name="Download dpo.jsonl").wait_for()
     page.get_by_role("button", name="Train on these pairs").click()
-    link = page.get_by_role("link", name="Go to training")
-    link.wait_for()
-    assert "/train?project=" in link.get_attribute("href")
+    page.wait_for_url("**/train?project=*&objective=dpo")
+    page.locator('#choices [data-name="dpo"][aria-checked=true]').wait_for()
     assert page.evaluate("window.hit") is None
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_answers_of_base_and_tuned_are_read_voted_on_and_told(
+    name: str, page: Any, served: str, votes_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from playwright.sync_api import expect
+
+    monkeypatch.setenv("FITTING_ROOM_HOME", str(votes_home))
+    with VoteStore.open() as store:
+        made = store.add(from_comparison(votes_home / "comparisons" / name))
+        assert made.arms == ("qlora", "zero-shot") and len(made.pairs()) == 12
+        answers = {item.prompt[0].content: item.answers for item in made.items}
+        page.goto(f"{served}/evaluate?session={made.id}&rater=ann")
+        item, count = page.locator("#votes [data-task]:visible"), page.locator("#votes [data-count]")
+        for number in range(1, 14):  # 12 pairs, and one of them again
+            item.wait_for()
+            asked = item.locator(".fr-item .fr-text").text_content()
+            sides = [item.locator(".fr-answers > .fr-answer > div").nth(side).text_content() for side in (0, 1)]
+            assert set(sides) == {text.strip() for text in answers[asked]}  # JSON and all, as it was written
+            page.keyboard.press("ArrowLeft" if sides[0] == answers[asked][0].strip() else "ArrowRight")
+            expect(count).to_have_text(str(number))
+        assert not any(arm in page.content() for arm in REAL_ARMS)
+        page.get_by_text("everything in your queue").wait_for()
+        page.get_by_role("button", name="How it stands, and end").click()
+        page.get_by_role("button", name="End and reveal").click()
+        page.locator("#reveal").get_by_text("qlora").first.wait_for()
+        result = result_of(store.session(made.id), store.votes(made.id))
+    tally = result.pairs[0].tally
+    assert {tally.wins, tally.losses} == {12, 0} and (tally.a if tally.wins else tally.b) == "qlora"
+    assert result.agreement.consistency is not None and result.agreement.consistency.estimate == 1.0

@@ -42,6 +42,7 @@ def test_a_bundled_example_is_compared_and_its_verdict_survives_a_reload(
     page.get_by_role("link", name="Compare approaches").click()
     only_arms(page, "zero-shot", "few-shot")
     page.locator("#limit").locator("input, textarea").fill("8")
+    page.get_by_label("Minutes at most").fill("1")
     page.locator("#start").click()
     page.locator("[data-arm=zero-shot]").wait_for()
     page.locator("#verdict").wait_for()
@@ -97,10 +98,16 @@ def test_a_run_is_trained_watched_and_answers_beside_its_base(
         assert (run / "adapter" / "adapter_model.safetensors").is_file()
 
         page.get_by_role("link", name="Evaluate side by side").click()
-        page.locator("#answer-both").click()
-        page.locator("#rows .fr-tile").first.wait_for()
-        assert page.locator("#rows .fr-item").count() == 8
-        assert page.locator("#rows .fr-item").first.locator(".fr-answer").count() == 3
         page.locator("#prompt textarea").fill("<b>what</b> is the colour?")
         page.locator("#ask-both").click()
-        page.locator("#answers .fr-answer").nth(1).wait_for()
+        page.locator("#answers [data-state=done]").nth(1).wait_for()
+        page.get_by_role("button", name="Best of these").first.click()
+        page.locator("#side-note").get_by_text("preference pair").wait_for()
+        page.get_by_role("tab", name="Held-out rows").click()
+        page.locator("#answer-both").click()
+        page.locator("#rows .fr-tile").first.wait_for()
+        assert page.locator("#rows [data-held]").count() == 8
+        page.locator("#rows [data-do=label][data-row='2']").click()
+        page.locator("#rows [data-form] textarea").fill("NEW-LABEL")
+        page.get_by_role("button", name="Save").click()
+        page.locator("#held-note").get_by_text("waits among the rows").wait_for()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
+from collections.abc import Mapping
 
 # Each names its source; a message that is not here is shown.
 _MEANINGLESS = (
@@ -21,21 +22,29 @@ _MEANINGLESS = (
 )
 
 
-def quiet_libraries() -> None:
-    """Set the libraries' own switches for progress bars, telemetry and chatter, and make them share the processor."""
+SETTINGS: Mapping[str, str] = {
     # Threads of GNU OpenMP (torch's) wait by spinning. With a second busy program on 2 cores a training step then took
     # over ten times as long. Spinning briefly costs an undisturbed step about 15%, and keeps a disturbed one bearable.
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("TQDM_DISABLE", "1")  # the product draws its own progress
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
-    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    os.environ.setdefault("BITSANDBYTES_NOWELCOME", "1")
-    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    "GOMP_SPINCOUNT": "10000",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TQDM_DISABLE": "1",  # the product draws its own progress
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+    "TRL_EXPERIMENTAL_SILENCE": "1",
+    "TOKENIZERS_PARALLELISM": "true",
+    "BITSANDBYTES_NOWELCOME": "1",
+    "GRADIO_ANALYTICS_ENABLED": "False",
+}
+"""The libraries' own switches, as environment variables that they read when they are loaded. What the user has set
+stays."""
+
+
+def quiet_libraries() -> None:
+    """Set the libraries' own switches for progress bars, telemetry and chatter, and make them share the processor."""
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
     for name in ("bitsandbytes", "transformers", "trl", "peft", "accelerate", "sentence_transformers", "bm25s"):
         logging.getLogger(name).setLevel(logging.ERROR)
     for pattern in _MEANINGLESS:

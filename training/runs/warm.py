@@ -26,6 +26,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from training.quiet import SETTINGS
+
 _LIBRARIES = (
     "bitsandbytes",
     "datasets",
@@ -159,7 +161,8 @@ def suits() -> bool:
 
 
 def _read_on_loading(environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environment.items() if name.startswith(_READ_ON_LOADING)}
+    settings = {**SETTINGS, **environment}  # it is quiet whether or not the program was by the time that it asked
+    return {name: value for name, value in settings.items() if name.startswith(_READ_ON_LOADING)}
 
 
 def _received(connection: socket.socket, size: int) -> bytes:

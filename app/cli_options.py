@@ -24,7 +24,10 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 Model = Annotated[str | None, typer.Option("--model", help="Model id or folder; the embedded model by default.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder for the results; one under the home by default.")]
 Test = Annotated[Path | None, typer.Option("--test", help="Your own test rows; the examples are split without.")]
-Docs = Annotated[Path | None, typer.Option("--docs", help="Documents for RAG: a folder, or JSONL with 'text'.")]
+Docs = Annotated[
+    Path | None,
+    typer.Option("--docs", help="Documents for RAG: a folder (text, Markdown, HTML, PDF, Word), or JSONL with 'text'."),
+]
 Arms = Annotated[
     str | None,
     typer.Option(

@@ -12,19 +12,27 @@ import typer
 from app import commands, data_commands
 from app.cli_options import Columns, Debug, File, Json, Model, Overwrite, Seed, run
 from dataset_tools.errors import UsageError
+from dataset_tools.reading import Reading
 
 _FORMATS = data_commands.format_names()
+_Sheet = Annotated[str | None, typer.Option("--sheet", help="The sheet of a workbook; the first by default.")]
+_Encoding = Annotated[str | None, typer.Option("--encoding", help="What the text is written in; guessed by default.")]
+_Rows = Annotated[
+    Path, typer.Argument(help="Examples: JSONL, JSON, CSV, Excel, Parquet or text, packed or not; - for stdin.")
+]
 _Share = Annotated[float | None, typer.Option(help="Rows (1 or more) or a share (below 1); derived by default.")]
 
 
 def lint(
-    file: File,
+    file: _Rows,
     checks: Annotated[
         str | None,
         typer.Option("--checks", help="Families or ids, by commas; all by default. What reading finds is always told."),
     ] = None,
     test: Annotated[Path | None, typer.Option("--test", help="Rows that must not be in the file.")] = None,
     column: Columns = None,
+    sheet: _Sheet = None,
+    encoding: _Encoding = None,
     as_json: Json = False,
     model: Model = None,
     debug: Debug = False,
@@ -37,6 +45,7 @@ def lint(
             checks=data_commands.names_in(checks),
             test=test,
             columns=data_commands.columns_of(column),
+            reading=Reading(sheet, encoding),
         ),
         data_commands.print_lint,
         as_json,
@@ -45,7 +54,7 @@ def lint(
 
 
 def fix(
-    file: File,
+    file: _Rows,
     safe: Annotated[bool, typer.Option("--safe", help="Make the fixes that change no meaning.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="Make all fixes.")] = False,
     only: Annotated[str | None, typer.Option("--only", help="Make these: ids separated by commas.")] = None,
@@ -55,6 +64,8 @@ def fix(
     test: Annotated[Path | None, typer.Option("--test", help="Rows that must not be in the file.")] = None,
     overwrite: Overwrite = False,
     column: Columns = None,
+    sheet: _Sheet = None,
+    encoding: _Encoding = None,
     as_json: Json = False,
     model: Model = None,
     debug: Debug = False,
@@ -64,8 +75,10 @@ def fix(
         run(lambda: data_commands.undo_file(file), _print_undone, as_json, debug)
         return
     chosen = data_commands.names_in(only)
+    reading = Reading(sheet, encoding)
     if not (safe or everything or chosen is not None or drop_bad):
-        run(lambda: _show_plan(file, data_commands.columns_of(column), test, as_json), None, as_json, debug)
+        options: dict[str, Any] = {"columns": data_commands.columns_of(column), "test": test, "reading": reading}
+        run(lambda: _show_plan(file, options, as_json), None, as_json, debug)
         return
 
     def work() -> dict[str, Any]:
@@ -80,15 +93,16 @@ def fix(
             columns=data_commands.columns_of(column),
             model=model,
             test=test,
+            reading=reading,
             overwrite=overwrite,
         )
 
     run(work, data_commands.print_fixed, as_json, debug)
 
 
-def _show_plan(file: Path, columns: dict[str, str] | None, test: Path | None, as_json: bool) -> dict[str, Any]:
+def _show_plan(file: Path, options: dict[str, Any], as_json: bool) -> dict[str, Any]:
     """The plan; in a terminal its fixes are asked for one by one, and those that are wanted are made."""
-    plan = data_commands.plan_file(file, columns=columns, test=test)
+    plan = data_commands.plan_file(file, **options)
     if as_json:
         return plan.to_dict()
     data_commands.print_plan(plan)
@@ -97,22 +111,25 @@ def _show_plan(file: Path, columns: dict[str, str] | None, test: Path | None, as
     if not sys.stdin.isatty():
         commands.output.print("\nMake them with --safe, --all or --only ID,ID.")
         return {}
-    wanted = [fix.id for fix in plan.fixes if typer.confirm(f"{fix.what}, {fix.count} rows?", default=fix.safe)]
+    wanted = [fix.id for fix in plan.fixes if typer.confirm(f"{fix.what} ({fix.scope})?", default=fix.safe)]
     if wanted:
-        result = data_commands.fix_file(file, out=None, fixes=wanted, drop_bad=False, columns=columns, test=test)
+        result = data_commands.fix_file(file, out=None, fixes=wanted, drop_bad=False, **options)
         data_commands.print_fixed(result)
     return {}
 
 
 def _print_undone(result: dict[str, Any]) -> None:
-    commands.output.print(f"The fixes are undone: {commands.escape(result['file'])}", soft_wrap=True)
+    how = "byte for byte the source" if result["exact"] else "the rows are as they were, as JSON lines in UTF-8"
+    commands.output.print(f"The fixes are undone: {commands.escape(result['file'])} ({how})", soft_wrap=True)
 
 
 def convert(
-    source: File,
+    source: _Rows,
     target: Annotated[Path, typer.Argument(help="The file to write: .jsonl, .json, .csv, .tsv, .parquet, .jsonl.gz")],
     to: Annotated[str, typer.Option("--to", help=f"One of: {_FORMATS}.")],
     column: Columns = None,
+    sheet: _Sheet = None,
+    encoding: _Encoding = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
     debug: Debug = False,
@@ -120,7 +137,12 @@ def convert(
     """Write a dataset in another format, and say what did not survive."""
     run(
         lambda: data_commands.convert_file(
-            source, target, to=to, columns=data_commands.columns_of(column), overwrite=overwrite
+            source,
+            target,
+            to=to,
+            columns=data_commands.columns_of(column),
+            reading=Reading(sheet, encoding),
+            overwrite=overwrite,
         ),
         data_commands.print_conversion,
         as_json,

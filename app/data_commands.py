@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import contextlib
+import shutil
+import sys
+import tempfile
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +26,15 @@ from dataset_tools.errors import UsageError
 from dataset_tools.fixes import KINDS, FixPlan, Needs, apply_fixes, fixed_path, plan_fixes, undo
 from dataset_tools.formats import WRITTEN
 from dataset_tools.lint import lint
+from dataset_tools.reading import Reading
 from dataset_tools.reading.opening import open_file
 from dataset_tools.split_files import split_file
 from dataset_tools.writing import write_text_atomically
 from training.models.loading import default_model, load_config, load_tokenizer, machine
 
 _SHOWN_DIFFS = 3
+STDIN = "-"
+_FEW_KEPT = 0.2  # of the candidates; our choice, as the embedded model is mostly below it
 CONTAINERS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".jsonl.gz", ".jsonl.zst")
 
 
@@ -72,6 +80,19 @@ def model_needs(model: str | None) -> dict[str, Any]:
         return {"tokenizer": load_tokenizer(name), "max_length": context}
 
 
+@contextlib.contextmanager
+def rows_file(file: str | Path) -> Iterator[Path]:
+    """The file that a name stands for; what comes in on stdin, for ``-``, as a file for as long as the block lasts."""
+    if str(file) != STDIN:
+        yield input_file(file)
+        return
+    with tempfile.TemporaryDirectory(prefix="fitting-room-") as folder:
+        path = Path(folder) / "stdin"
+        with path.open("wb") as copy:
+            shutil.copyfileobj(sys.stdin.buffer, copy)
+        yield path
+
+
 def lint_file(
     file: str | Path,
     *,
@@ -79,21 +100,24 @@ def lint_file(
     checks: tuple[str, ...] | None = None,
     test: Path | None = None,
     columns: dict[str, str] | None = None,
+    reading: Reading | None = None,
 ) -> dict[str, Any]:
     """Lint a file, with the model's own tokenizer where a check asks for one."""
-    path = input_file(file)
-    open_file(path).close()  # a file that is not there is said at once, before a model is loaded
-    test_rows = load_examples(test).examples if test else None
-    needs = model_needs(model) if _ask_for(checks, "tokenizer") else {}
-    with working(console, f"Checking {path.name} ...") as say:
-        return lint(
-            path,
-            checks=checks,
-            columns=columns,
-            test_rows=test_rows,
-            progress=lambda rows: say(f"Checking {path.name}: {rows:,} rows ..."),
-            **needs,
-        ).to_dict()
+    with rows_file(file) as path:
+        open_file(path).close()  # a file that is not there is said at once, before a model is loaded
+        test_rows = load_examples(test).examples if test else None
+        needs = model_needs(model) if _ask_for(checks, "tokenizer") else {}
+        with working(console, f"Checking {path.name} ...") as say:
+            report = lint(
+                path,
+                checks=checks,
+                columns=columns,
+                test_rows=test_rows,
+                reading=reading,
+                progress=lambda rows: say(f"Checking {path.name}: {rows:,} rows ..."),
+                **needs,
+            ).to_dict()
+    return {**report, "file": STDIN} if str(file) == STDIN else report
 
 
 def _ask_for(checks: tuple[str, ...] | None, need: str) -> bool:
@@ -102,7 +126,13 @@ def _ask_for(checks: tuple[str, ...] | None, need: str) -> bool:
 
 
 def convert_file(
-    source: str | Path, target: Path, *, to: str, columns: dict[str, str] | None = None, overwrite: bool = False
+    source: str | Path,
+    target: Path,
+    *,
+    to: str,
+    columns: dict[str, str] | None = None,
+    reading: Reading | None = None,
+    overwrite: bool = False,
 ) -> dict[str, Any]:
     """Convert a file; its losses are part of the result."""
     suffix = "".join(target.suffixes[-2:]) if target.suffix in (".gz", ".zst") else target.suffix
@@ -111,15 +141,17 @@ def convert_file(
             "The name of the file to write says what it is.", found=target.name, expected=", ".join(CONTAINERS)
         )
     require_new(target, overwrite=overwrite)
-    path = input_file(source)
-    with working(console, f"Writing {target.name} ..."):
-        return convert(path, target, to=to, columns=columns).to_dict()
+    with rows_file(source) as path, working(console, f"Writing {target.name} ..."):
+        return {**convert(path, target, to=to, columns=columns, reading=reading).to_dict(), "source": str(source)}
 
 
-def plan_file(file: Path, *, columns: dict[str, str] | None, test: Path | None = None) -> FixPlan:
+def plan_file(
+    file: Path, *, columns: dict[str, str] | None, test: Path | None = None, reading: Reading | None = None
+) -> FixPlan:
     """What could be fixed in a file."""
-    with working(console, f"Looking for what can be fixed in {file.name} ..."):
-        return plan_fixes(file, columns=columns, needs=_needs(None, test))
+    with rows_file(file) as path, working(console, f"Looking for what can be fixed in {path.name} ..."):
+        plan = plan_fixes(path, columns=columns, needs=_needs(None, test), reading=reading)
+    return replace(plan, file=str(file))
 
 
 def _needs(model: str | None, test: Path | None) -> Needs:
@@ -136,9 +168,12 @@ def fix_file(
     columns: dict[str, str] | None,
     model: str | None = None,
     test: Path | None = None,
+    reading: Reading | None = None,
     overwrite: bool = False,
 ) -> dict[str, Any]:
     """Write the fixed file, its log and its rejects."""
+    if str(file) == STDIN and out is None:
+        raise UsageError("What comes in on stdin has no name to fix it beside.", next_step="Name a file with --out.")
     if out is not None and not out.is_dir() and out.suffix not in (".jsonl", ".ndjson"):
         raise UsageError(
             "A fixed file is JSON lines.",
@@ -146,11 +181,15 @@ def fix_file(
             expected="a name that ends with .jsonl, or a folder",
             next_step="Fix into .jsonl, then write another container with: fitting-room convert",
         )
-    target = fixed_path(file) if out is None else out / fixed_path(file).name if out.is_dir() else out
-    require_new(target, overwrite=overwrite)
-    needs = _needs(model, test)
-    with working(console, f"Fixing {file.name} ..."):
-        return apply_fixes(file, out, fixes=fixes, drop_bad=drop_bad, columns=columns, needs=needs).to_dict()
+    with rows_file(file) as path:
+        target = fixed_path(path) if out is None else out / fixed_path(path).name if out.is_dir() else out
+        require_new(target, overwrite=overwrite)
+        needs = _needs(model, test)
+        with working(console, f"Fixing {path.name} ..."):
+            done = apply_fixes(
+                path, out, fixes=fixes, drop_bad=drop_bad, columns=columns, needs=needs, reading=reading
+            ).to_dict()
+    return {**done, "source": str(file)} if str(file) == STDIN else done
 
 
 def every_fix() -> tuple[str, ...]:
@@ -160,7 +199,8 @@ def every_fix() -> tuple[str, ...]:
 
 def undo_file(target: Path) -> dict[str, Any]:
     """Take all fixes of a file back."""
-    return {"file": str(undo(target))}
+    undone = undo(target)
+    return {"file": str(undone.file), "restored": undone.restored, "exact": undone.exact}
 
 
 def split(file: str | Path, folder: Path, **options: Any) -> dict[str, Any]:
@@ -199,7 +239,9 @@ def build(documents: Path, out: Path, *, overwrite: bool = False, **options: Any
     """Write rows from documents, with the passages that were read as progress."""
     require_new(out, overwrite=overwrite)
     unprepared = is_unprepared(options.get("model") or default_model())
-    with working(console, PREPARING_LINE if unprepared else "Loading the model ...", at_once=unprepared) as say:
+    with working(
+        console, PREPARING_LINE if unprepared else "Asking the model about the documents ...", at_once=unprepared
+    ) as say:
         return build_file(
             documents,
             out,
@@ -219,14 +261,15 @@ def print_lint(report: dict[str, Any], *, out: Console = output) -> None:
         _print_finding(finding, out)
     if len(findings) > 5:
         out.print("\nAlso:")
-        table = Table("", "check", "rows", "what", "lines", box=None, pad_edge=False)
+        table = Table("", "check", "times", "what", "lines", box=None, pad_edge=False)
         for finding in findings[5:]:
             lines = ", ".join(map(str, finding["lines"][:6])) + (" ..." if len(finding["lines"]) > 6 else "")
-            table.add_row(_severity(finding), finding["check"], str(finding["count"]), escape(finding["title"]), lines)
+            times = f"{finding['count']:,}" if lines else "whole file"
+            table.add_row(_severity(finding), finding["check"], times, escape(finding["title"]), lines)
         out.print(table)
     _print_skipped(report["skipped"], out)
     fixable = len({finding["check"] for finding in findings if finding["fix"] and finding["family"] != "leaks"})
-    if fixable:
+    if fixable and report["file"] != STDIN:
         kinds = "1 kind of fault" if fixable == 1 else f"{fixable} kinds of faults"
         out.print(f"\nA program can fix {kinds}: fitting-room fix {escape(report['file'])}", soft_wrap=True)
 
@@ -289,7 +332,7 @@ def print_plan(plan: FixPlan) -> None:
         output.print("There is nothing that a program can fix.")
     for fix in plan.fixes:
         mark = "[green]safe[/]" if fix.safe else "[yellow]to be confirmed[/]"
-        output.print(f"\n[bold]{escape(fix.what)}[/] ({fix.count:,} rows, {mark})  [dim]{fix.id}[/]", highlight=False)
+        output.print(f"\n[bold]{escape(fix.what)}[/] ({fix.scope}, {mark})  [dim]{fix.id}[/]", highlight=False)
         if fix.note:
             output.print(f"  {escape(fix.note)}", soft_wrap=True, highlight=False)
         for diff in fix.samples[:_SHOWN_DIFFS]:
@@ -325,6 +368,9 @@ def print_fixed(result: dict[str, Any]) -> None:
     """What was fixed, for people."""
     output.print(f"{result['rows']:,} rows written to {escape(result['target'])}", soft_wrap=True, highlight=False)
     output.print(f"{result['changed']:,} changed, {result['dropped']:,} dropped; the source is as it was")
+    for name, count in result["counts"].items():
+        if name in KINDS:
+            output.print(f"  {escape(KINDS[name].what)}: {KINDS[name].scope(count)}", soft_wrap=True, highlight=False)
     if result["rejects"]:
         output.print(f"Dropped rows, with the reasons: {escape(result['rejects'])}", soft_wrap=True, highlight=False)
     output.print(f"Undo: fitting-room fix {escape(result['target'])} --undo", soft_wrap=True, highlight=False)
@@ -333,13 +379,25 @@ def print_fixed(result: dict[str, Any]) -> None:
 def print_split(result: dict[str, Any]) -> None:
     """A split for people."""
     for name, count in result["counts"].items():
-        output.print(f"{name}: {count:,} rows", highlight=False)
+        groups = result["groups"].get(name)
+        of = f" of {groups:,} groups" if groups else ""
+        output.print(f"{name}: {count:,} rows{of}", highlight=False)
+    labels = {label for counts in (result["labels"] or {}).values() for label in counts}
+    if labels:
+        output.print(f"{len(labels)} labels: {_missing_labels(result['labels'], labels)}", highlight=False)
     dropped = result["dropped"]
     if dropped["duplicates"] or dropped["unusable"]:
         output.print(f"left out: {dropped['duplicates']:,} duplicates, {dropped['unusable']:,} rows with errors")
     leaks = result["leaks"]
     clean = "[green]no leak between them[/]" if leaks["clean"] else "[red]they leak, see split.json[/]"
     output.print(f"Written to {escape(str(result['folder']))}: {clean}", soft_wrap=True, highlight=False)
+
+
+def _missing_labels(labels: dict[str, dict[str, int]], known: set[str]) -> str:
+    """Which sets lack a label, in words."""
+    missing = {name: len(known - counts.keys()) for name, counts in labels.items() if counts}
+    told = [f"{name} lacks {count}" for name, count in missing.items() if count]
+    return ", ".join(told) if told else "each set has rows of all"
 
 
 def print_card(result: dict[str, Any]) -> None:
@@ -355,6 +413,16 @@ def print_built(result: dict[str, Any]) -> None:
     output.print(f"{result['rows']:,} rows written to {escape(str(result['file']))}", soft_wrap=True, highlight=False)
     output.print(escape(result["summary"]), soft_wrap=True, highlight=False)
     output.print(f"All candidates: {escape(str(result['candidates_file']))}", soft_wrap=True, highlight=False)
+    if result["candidates"] and result["rows"] < _FEW_KEPT * result["candidates"]:
+        output.print("Small models write few that are worth a row; name a larger one with --model.")
+    if result["passages"] < result["of"]:
+        output.print(f"{result['passages']:,} of {result['of']:,} passages were read.", highlight=False)
+    for failure in result["failures"]:
+        said = ", ".join(str(failure[key]) for key in ("file", "what", "found") if failure[key])
+        output.print(f"[yellow]not read[/]: {escape(said)}", soft_wrap=True, highlight=False)
+    if result["skipped"]:
+        named = ", ".join(map(str, result["skipped"][:5])) + (" ..." if len(result["skipped"]) > 5 else "")
+        output.print(f"[dim]of another kind: {escape(named)}[/]", soft_wrap=True, highlight=False)
 
 
 def format_names() -> str:

@@ -31,7 +31,7 @@ from dataset_tools.formats import (
 from dataset_tools.formats.base import Value, group_of, plain_messages
 from dataset_tools.losses import Ledger, Loss
 from dataset_tools.reading.reader import open_rows
-from dataset_tools.reading.source import Problem, RowStream
+from dataset_tools.reading.source import Problem, Reading, RowStream
 from dataset_tools.sinks import TABLES, Write, open_sink
 
 _SAMPLE = 2_000  # rows that the format is told by
@@ -79,7 +79,14 @@ class Conversion:
         }
 
 
-def convert(source: Path, target: Path, *, to: str, columns: Mapping[str, str] | None = None) -> Conversion:
+def convert(
+    source: Path,
+    target: Path,
+    *,
+    to: str,
+    columns: Mapping[str, str] | None = None,
+    reading: Reading | None = None,
+) -> Conversion:
     """Convert a file of training rows.
 
     The container of the target is told by its name (see `dataset_tools.sinks`); tables hold only the flat formats
@@ -91,6 +98,7 @@ def convert(source: Path, target: Path, *, to: str, columns: Mapping[str, str] |
         target: The file to write. It is replaced in one step, once all rows are written.
         to: The name of a format that can be written (`dataset_tools.formats.WRITTEN`).
         columns: Which columns hold what, where they cannot be guessed (`dataset_tools.formats.format_for`).
+        reading: Which sheet, or in which encoding, where the guess is wrong.
 
     Raises:
         UsageError: There is no such format, a table cannot hold it, the target is the source, or the source cannot be
@@ -103,7 +111,7 @@ def convert(source: Path, target: Path, *, to: str, columns: Mapping[str, str] |
     rejects = target.with_name(f"{target.name}.rejects.jsonl")
     if source.exists() and source.resolve() in (target.resolve(), rejects.resolve()):
         raise UsageError("the file would be written over itself", where=str(source), next_step="choose another name")
-    stream = open_rows(source)
+    stream = open_rows(source, reading)
     detected = _detect(stream, columns)
     run = _Run(detected, form, Ledger(detected.format, form))
     with _rejects_sink(rejects) as reject, open_sink(target) as write:

@@ -20,7 +20,7 @@ from dataset_tools.formats import Detected, detect_format, to_example
 from dataset_tools.formats.base import Format, Value, group_of
 from dataset_tools.formats.schemas import fault
 from dataset_tools.parallel import processes, run_parts
-from dataset_tools.reading import Problem, RowStream, UnreadableError, open_rows
+from dataset_tools.reading import Problem, Reading, RowStream, UnreadableError, open_rows
 from dataset_tools.reading.json_lines import LineReader, cut_at_lines
 from dataset_tools.reading.memory import without_garbage_collection
 from dataset_tools.reading.source import Place
@@ -83,6 +83,7 @@ def lint(
     test_rows: Sequence[Example] | None = None,
     columns: dict[str, str] | None = None,
     into: list[Example] | None = None,
+    reading: Reading | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Check a file of training rows, in memory that does not grow with the file (but see `open_rows`).
@@ -95,17 +96,17 @@ def lint(
         test_rows: Rows that must not be among those of the file.
         columns: Which column stands for ``prompt`` and ``completion``, where the guess is wrong.
         into: Takes the examples that have no error of their own; by default none is kept.
+        reading: Which sheet, or in which encoding, where the guess is wrong.
         progress: Called with the number of rows seen, every few thousand rows.
 
     Raises:
-        UsageError: The path is missing, is a folder, or may not be read; or there is no such check, or
-            column.
+        UsageError: The path is missing, is a folder, or may not be read; or there is no such check, column or sheet.
     """
     selection = Selection.of(checks)
     path = Path(path)
     collector = Collector()
     try:
-        stream = open_rows(path)
+        stream = open_rows(path, reading)
     except UnreadableError as error:
         collector.add(_BY_ID[error.check], [Hit(error.found or error.what)])
         return _report(path, collector, None)

@@ -24,7 +24,7 @@ from dataset_tools.writing import open_atomically, write_text_atomically
 SETS = ("train", "validation", "test")
 RECORD = "split.json"
 _LINES_SHOWN = 100
-_LABELS_SHOWN = 50
+_LABELS_SHOWN = 1_000
 
 
 @dataclass(frozen=True, slots=True)

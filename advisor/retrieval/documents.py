@@ -1,16 +1,15 @@
-"""The user's documents: a folder of Markdown, text or PDF files, one such file, or JSON lines with a text field."""
+"""The user's documents for retrieval: files as `dataset_tools.building` reads them, or rows with a text field."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from dataset_tools.building.documents import KINDS, NoTextError, read_document
 from dataset_tools.errors import DocumentsError, UsageError
 from dataset_tools.reading import UnreadableError, read_source
-from dataset_tools.reading.encoding import decode
-from dataset_tools.reading.opening import read_bytes
 
-_TEXT, _PDF, _ROWS = {".md", ".markdown", ".txt", ".text", ".rst"}, {".pdf"}, {".jsonl", ".json", ".csv", ".tsv"}
+_ROWS = frozenset({".jsonl", ".json", ".csv", ".tsv"})
 _TEXT_FIELDS, _TITLE_FIELDS = ("text", "content", "body", "passage"), ("title", "name", "id")
 
 
@@ -33,61 +32,31 @@ def load_documents(path: Path) -> tuple[Document, ...]:
         raise UsageError(
             "These documents do not exist.",
             where=str(path),
-            expected="a folder of .md, .txt or .pdf files, or a .jsonl file whose rows have a 'text'",
+            expected="a folder of .md, .txt, .html, .pdf or .docx files, or a .jsonl file whose rows have a 'text'",
             next_step="Check the path given with --docs.",
         )
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-    readable = [file for file in files if file.suffix.lower() in _TEXT | _PDF | _ROWS]
+    readable = [file for file in files if file.suffix.lower() in _ROWS or file.suffix.lower() in KINDS]
     documents = [document for file in readable for document in _read(file) if document.text.strip()]
     if not documents:
         raise DocumentsError(
             "There is no text in these documents.",
             where=str(path),
             found=f"{len(files)} files, {len(readable)} of a readable kind",
-            expected="Markdown, text or PDF files with text in them, or JSON lines with a 'text' field",
+            expected="Markdown, text, HTML, PDF or Word files with text in them, or JSON lines with a 'text' field",
             next_step="Convert the documents to .md or .txt; scanned PDFs need OCR first.",
         )
     return tuple(documents)
 
 
 def _read(file: Path) -> list[Document]:
-    kind = file.suffix.lower()
-    if kind in _ROWS:
+    if file.suffix.lower() in _ROWS:
         return _read_rows(file)
-    text = _read_pdf(file) if kind in _PDF else _read_text(file)
-    return [Document(_title(text, file), text)]
-
-
-def _read_text(file: Path) -> str:
-    """The text in whatever encoding it is; nothing for an empty file."""
     try:
-        return decode(read_bytes(file), file).utf8.decode("utf-8")
-    except UnreadableError as error:
-        if error.check == "empty-file":
-            return ""
-        raise DocumentsError(
-            "This document is not text.",
-            where=str(file),
-            found=error.found,
-            expected="Markdown or plain text",
-            next_step="Remove it from the documents, or save it as UTF-8 text.",
-        ) from error
-
-
-def _read_pdf(file: Path) -> str:
-    from pypdf import PdfReader
-    from pypdf.errors import PyPdfError
-
-    try:
-        return "\n\n".join(page.extract_text() for page in PdfReader(file).pages)
-    except (PyPdfError, OSError, ValueError) as error:
-        raise DocumentsError(
-            "This PDF cannot be read.",
-            where=str(file),
-            found=str(error)[:200],
-            expected="a PDF with text that is not locked",
-            next_step="Remove it from the documents, or save it again without a password.",
-        ) from error
+        document = read_document(file)
+    except NoTextError:
+        return []
+    return [Document(document.title, document.text)]
 
 
 def _read_rows(file: Path) -> list[Document]:
@@ -111,11 +80,3 @@ def _read_rows(file: Path) -> list[Document]:
             title = next((str(fields[name]) for name in _TITLE_FIELDS if fields.get(name)), "")
             documents.append(Document(title, text))
     return documents
-
-
-def _title(text: str, file: Path) -> str:
-    """The first Markdown heading, else the file's name in words."""
-    for line in text.splitlines()[:20]:
-        if line.startswith("#"):
-            return line.lstrip("#").strip()
-    return file.stem.replace("_", " ").replace("-", " ")

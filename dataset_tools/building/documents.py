@@ -34,6 +34,10 @@ MAX_CHARACTERS = 20_000_000  # of text in one file, whatever it was packed into
 MAX_FILES = 5_000  # of one folder, so that a home folder named by mistake is refused
 
 
+class NoTextError(DocumentsError):
+    """A document that is whole but holds no text: it is empty, or was scanned."""
+
+
 @dataclass(frozen=True, slots=True)
 class Documents:
     """What a path held: the documents in the order of their names, and what could not be read.
@@ -51,7 +55,7 @@ def read_document(path: Path, *, name: str | None = None) -> Document:
 
     Raises:
         UsageError: There is no such file, or it is a folder.
-        DocumentsError: It is of a kind that is not read, broken, locked, over 50 MiB, or holds no text.
+        DocumentsError: It is of a kind that is not read, broken, locked, over 50 MiB, or (`NoTextError`) holds no text.
     """
     name = path.name if name is None else name
     data = _bytes(path)
@@ -63,7 +67,7 @@ def read_document(path: Path, *, name: str | None = None) -> Document:
         found = f"{size:,} characters of text, more than {MAX_CHARACTERS:,}"
         raise _refusal("this document is too large", path, found=found, next_step="split it")
     if not sections:
-        raise DocumentsError(
+        raise NoTextError(
             "there is no text in this document",
             where=str(path),
             found="; ".join(parsed.problems[:3]) or "nothing but blanks, headings or pictures",

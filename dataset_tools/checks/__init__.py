@@ -6,6 +6,7 @@ from dataset_tools.checks import (
     fields,
     file,
     labels,
+    leaked_passages,
     leaks,
     long_rows,
     mixed_templates,
@@ -14,6 +15,7 @@ from dataset_tools.checks import (
     privacy,
     reasoning,
     roles,
+    shortcuts,
     text,
     tokens,
     tools,
@@ -43,9 +45,11 @@ CHECKS: tuple[Check, ...] = (
     *tokens.CHECKS,
     *tools.CHECKS,
     *leaks.CHECKS,
+    *leaked_passages.CHECKS,
     *preference.CHECKS,
     *text.CHECKS,
     *labels.CHECKS,
+    *shortcuts.CHECKS,
     *privacy.CHECKS,
 )
 

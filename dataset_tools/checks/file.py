@@ -10,7 +10,6 @@ from dataset_tools.repairs import repaired_rows
 
 MIN_ROWS = 10  # OpenAI's fine-tuning guide asks for at least 10 examples; mistral-finetune for as many
 MIN_TRAINABLE = 2
-_WRITTEN_ANEW = Fix(what="write the rows anew, as JSON lines in UTF-8", safe=True)
 
 
 def _few_rows(setting: Setting) -> Iterator[Hit]:
@@ -87,55 +86,55 @@ CHECKS: tuple[Check, ...] = (
         severity="warning",
         title="not UTF-8",
         why="JSON is UTF-8 (RFC 8259, 8.1); another encoding has to be guessed, and a wrong guess spoils letters.",
-        fix=Fix(what="write the file anew in UTF-8, with the letters that were guessed"),
+        fix=Fix(what="write the text in UTF-8, with the letters that were guessed"),
     ),
     Check(
         id="bom",
         severity="info",
         title="a byte order mark",
         why="Strict JSON readers call line 1 invalid because of it.",
-        fix=_WRITTEN_ANEW,
+        fix=Fix(what="leave the byte order mark out", safe=True),
     ),
     Check(
         id="crlf",
         severity="info",
         title="Windows line ends",
         why="They do no harm here; some tools keep the CR.",
-        fix=_WRITTEN_ANEW,
+        fix=Fix(what="end lines with a line feed", safe=True),
     ),
     Check(
         id="blank-line",
         severity="info",
         title="a blank line",
         why="Strict JSON lines readers stop at it.",
-        fix=Fix(what="leave it out", safe=True),
+        fix=Fix(what="leave blank lines out", safe=True),
     ),
     Check(
         id="objects-run-together",
         severity="info",
         title="JSON objects run together",
         why="JSON lines have one object a line (jsonlines.org); other readers stop at the second.",
-        fix=_WRITTEN_ANEW,
+        fix=Fix(what="write each object on a line of its own", safe=True),
     ),
     Check(
         id="no-header",
         severity="warning",
         title="a table without a header",
         why="Readers that expect one take the first row for it, lose it, and name the columns by it.",
-        fix=_WRITTEN_ANEW,
+        fix=Fix(what="name the columns, and keep the first line as a row", safe=True),
     ),
     Check(
         id="header-blanks",
         severity="info",
         title="blanks around the name of a column",
         why="A program that asks for the column by its name does not find it.",
-        fix=_WRITTEN_ANEW,
+        fix=Fix(what="take the blanks off", safe=True),
     ),
     Check(
         id="other-sheets",
         severity="info",
         title="more sheets in the workbook",
-        why="Only the first sheet is read.",
+        why="Only one sheet is read; name another with --sheet.",
     ),
     DatasetCheck(
         id="unknown-format",

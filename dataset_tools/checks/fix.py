@@ -13,8 +13,8 @@ RowFix = Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
 class Fix:
     """How the rows that a check names can be put right.
 
-    Exactly one of ``row``, ``start``, ``text`` and ``drop`` is given; a fix of the whole file (encoding, line ends) has
-    none of them, because writing the rows anew is the fix.
+    Exactly one of ``row``, ``start``, ``text``, ``drop`` and ``shuffle`` is given; a fix of the whole file (encoding,
+    line ends) has none of them, because writing the rows anew is the fix.
 
     Attributes:
         what: What it does, as an order: "map the role to user, assistant or system".
@@ -24,6 +24,7 @@ class Fix:
         start: Gives such a function for a setting, once all rows have passed: for fixes that must know all of them.
         text: The same from the text of a broken line to the rows it holds; an empty list where it cannot help.
         drop: The row is moved to the rejects.
+        shuffle: The rows are put in another order, when all else is done.
     """
 
     what: str
@@ -32,3 +33,4 @@ class Fix:
     start: Callable[[Any], RowFix] | None = None
     text: Callable[[str], list[Mapping[str, Any]]] | None = None
     drop: bool = False
+    shuffle: bool = False

@@ -323,6 +323,7 @@ CHECKS: tuple[Check, ...] = (
         family="labels",
         observer=Labels,
         run=_sorted,
+        fix=Fix(what="shuffle the rows", shuffle=True),
     ),
     *json_answers.CHECKS,
 )

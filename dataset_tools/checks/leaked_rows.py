@@ -89,6 +89,10 @@ class Leaks:
         records = {leak.record for leak in self.found}
         return {row.record: row.line for row in self._setting.read_again(records)} if records else {}
 
+    def own_part(self, text: str) -> str:
+        """A text in small letters, without what the test rows share: their instruction."""
+        return self._index.own_part(text)
+
     def pack(self) -> list[Leak]:
         """What it found."""
         self._look_up()
@@ -151,7 +155,7 @@ class _TestIndex:
 
     def near(self, questions: Sequence[str]) -> Iterator[tuple[int, int, float]]:
         """The places of the questions that are nearly the same as a test row's, the nearest of those, and how near."""
-        own = [self._own_part(question) for question in questions]
+        own = [self.own_part(question) for question in questions]
         places, keys = band_keys(own)
         packed = _packed(keys)
         begins, ends = (np.searchsorted(self._keys, packed, side=side) for side in ("left", "right"))
@@ -167,13 +171,14 @@ class _TestIndex:
         """Make the sketches of the test rows, without what they share with each other and the first of the file."""
         texts = [question.lower() for question in (*self.questions, *head)]
         self._shared = SharedText.of(texts, least=SHARED_LINE) if len(texts) >= SHARED_LINE else SharedText()
-        self._own = [self._own_part(question) for question in self.questions]
+        self._own = [self.own_part(question) for question in self.questions]
         places, keys = band_keys(self._own)
         packed, owners = _packed(keys).reshape(-1), np.tile(places, len(keys))
         order = np.argsort(packed, kind="stable")
         self._keys, self._owners = packed[order], owners[order]
 
-    def _own_part(self, question: str) -> str:
+    def own_part(self, question: str) -> str:
+        """A question in small letters, without what the test rows share."""
         return self._shared.without(question[:MAX_CHARS].lower())
 
     def _shingles_of(self, test: int) -> Hashes:

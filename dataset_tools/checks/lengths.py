@@ -66,6 +66,29 @@ class Lengths:
                 self._dropped[shape] = ()
         return self._dropped[shape]
 
+    def untrained(self, view: ExampleView) -> str | None:
+        """Why training would learn nothing of a row however long it may be, or None where it learns something.
+
+        Only answers that a template may empty are rendered: with a reasoning, or without a letter and a digit.
+        An answer that was judged as one that is not wanted is none of these.
+        """
+        example = view.example
+        answer = example.messages[-1]
+        if answer.weight == 0:
+            return "the answer has weight 0"
+        if example.desirable is False or answer.tool_calls:
+            return None
+        if "think>" not in answer.content and any(map(str.isalnum, answer.content)):
+            return None
+        try:
+            rendered = render(example, self._tokenizer)
+        except DataError:
+            return None
+        trained = [token for token, on in zip(rendered.ids, rendered.mask, strict=True) if on]
+        if self._tokenizer.decode(trained, skip_special_tokens=True).strip():
+            return None
+        return "the model's template leaves nothing of the answer but the end of the turn"
+
     def _shape(self, view: ExampleView) -> Shape:
         if self._seen[0] is not view:
             self._seen = (view, shape_of(view))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from dataset_tools.checks import token_facts
 from dataset_tools.checks.base import Check, ExampleCheck, ExampleView, Setting
+from dataset_tools.checks.fix import Fix
 from dataset_tools.checks.lengths import Lengths
 
 Run = Callable[[ExampleView], Iterable[str]]
@@ -31,6 +32,16 @@ def _answer_truncated(setting: Setting) -> Run:
         if row is not None and not row.answer_left:
             limit = setting.max_length
             yield f"the prompt alone has {row.prompt_tokens} tokens of {limit}: nothing of the answer is left"
+
+    return run
+
+
+def _nothing_trained(setting: Setting) -> Run:
+    lengths = setting.share(Lengths)
+
+    def run(view: ExampleView) -> Iterable[str]:
+        reason = lengths.untrained(view)
+        return [reason] if reason else ()
 
     return run
 
@@ -101,6 +112,16 @@ CHECKS: tuple[Check, ...] = (
         family="tokens",
         start=_answer_truncated,
         needs=("tokenizer", "max_length"),
+    ),
+    ExampleCheck(
+        id="no-trained-token",
+        severity="error",
+        title="nothing of the row is trained on",
+        why="Trainers drop such a row without a word, or count it as a step that teaches nothing.",
+        family="tokens",
+        start=_nothing_trained,
+        needs=("tokenizer",),
+        fix=Fix(what="drop the row", drop=True),
     ),
     ExampleCheck(
         id="special-tokens-in-text",

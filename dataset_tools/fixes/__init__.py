@@ -11,6 +11,7 @@ from dataset_tools.fixes.applying import (
 )
 from dataset_tools.fixes.catalogue import KINDS, FixKind
 from dataset_tools.fixes.changes import apply_changes, plan_changes, with_answer
+from dataset_tools.fixes.log import Undone
 from dataset_tools.fixes.opened import Needs
 from dataset_tools.fixes.tally import Diff, PlannedFix, Unread
 
@@ -22,6 +23,7 @@ __all__ = [
     "FixResult",
     "Needs",
     "PlannedFix",
+    "Undone",
     "Unread",
     "apply_changes",
     "apply_fixes",

@@ -17,10 +17,12 @@ from typing import Any, BinaryIO
 
 from dataset_tools.errors import DataError, UsageError
 from dataset_tools.fixes.catalogue import chosen_ids
+from dataset_tools.fixes.form import form_of
 from dataset_tools.fixes.job import FixJob
 from dataset_tools.fixes.log import (
     VERSION,
     FixWriter,
+    Undone,
     file_hash,
     log_path,
     read_log,
@@ -28,7 +30,9 @@ from dataset_tools.fixes.log import (
     undo_into,
 )
 from dataset_tools.fixes.opened import Needs, Opened, open_with_format
+from dataset_tools.fixes.order import copy_shuffled
 from dataset_tools.fixes.tally import PlannedFix, Tally, Unread
+from dataset_tools.reading import Reading
 from dataset_tools.writing import json_line, open_atomically
 
 _SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".txt", ".xlsx", ".parquet", ".gz", ".zst")
@@ -61,7 +65,8 @@ class FixPlan:
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as JSON."""
-        return {**asdict(self), "to_confirm": list(self.to_confirm)}
+        fixes = [{**asdict(fix), "scope": fix.scope} for fix in self.fixes]
+        return {**asdict(self), "fixes": fixes, "to_confirm": list(self.to_confirm)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,7 @@ def plan_fixes(
     safe_only: bool = False,
     columns: Mapping[str, str] | None = None,
     needs: Needs | None = None,
+    reading: Reading | None = None,
     progress: Progress | None = None,
 ) -> FixPlan:
     """Say which fixes there are for a file, and what each would do if all of them were made. Nothing is written.
@@ -104,17 +110,20 @@ def plan_fixes(
         safe_only: Leave out those that have to be confirmed.
         columns: Which columns hold what, where the guess is wrong.
         needs: The tokenizer and the limits, for checks that ask for them.
+        reading: Which sheet, or in which encoding, where the guess is wrong.
         progress: Called with the number of records seen, now and then.
 
     Raises:
         UsageError: There is no such file or fix.
         DataError: The file is empty, binary or too large.
     """
-    opened = open_with_format(Path(path), columns=columns, needs=needs)
+    opened = open_with_format(Path(path), columns=columns, needs=needs, reading=reading)
     tally = Tally(opened.stream)
     job = FixJob(opened, chosen_ids(only, safe_only=safe_only), progress=progress)
     for outcome in job.outcomes(tally.note):
         tally.add(outcome)
+    if job.shuffled_for is not None:
+        tally.shuffle(*job.shuffled_for)
     return FixPlan(
         file=str(path),
         container=opened.stream.container,
@@ -136,6 +145,7 @@ def apply_fixes(
     drop_bad: bool = False,
     columns: Mapping[str, str] | None = None,
     needs: Needs | None = None,
+    reading: Reading | None = None,
     progress: Progress | None = None,
 ) -> FixResult:
     """Write a file with its faults mended; beside it the log of all changes, and the rows that were dropped.
@@ -147,6 +157,7 @@ def apply_fixes(
         drop_bad: Also drop the rows that still have an error.
         columns: Which columns hold what, where the guess is wrong.
         needs: The tokenizer and the limits, for checks that ask for them.
+        reading: Which sheet, or in which encoding, where the guess is wrong.
         progress: Called with the number of records seen, now and then.
 
     Raises:
@@ -157,7 +168,7 @@ def apply_fixes(
     """
     path = Path(path)
     chosen = chosen_ids(fixes, safe_only=fixes is None)
-    opened = open_with_format(path, columns=columns, needs=needs)
+    opened = open_with_format(path, columns=columns, needs=needs, reading=reading)
     job = FixJob(opened, chosen, drop_bad=drop_bad, progress=progress)
     return write_fixed(opened, job, target, chosen=chosen)
 
@@ -184,12 +195,19 @@ def write_fixed(opened: Opened, job: FixJob, target: Path | str | None, *, chose
         log = stack.enter_context(open_atomically(log_path(target)))
         rejects = stack.enter_context(tempfile.SpooledTemporaryFile(_LOG_IN_MEMORY))
         entries = stack.enter_context(tempfile.SpooledTemporaryFile(_LOG_IN_MEMORY))
-        writer = FixWriter(rows, rejects, entries, lines_alone=opened.stream.container == "jsonl")  # type: ignore[arg-type]
-        for outcome in job.outcomes(tally.note):
+        outcomes = job.outcomes(tally.note)
+        ordered = stack.enter_context(tempfile.TemporaryFile()) if job.shuffled_for else rows
+        writer = FixWriter(ordered, rejects, entries, lines_alone=opened.stream.container == "jsonl")  # type: ignore[arg-type]
+        for outcome in outcomes:
             tally.add(outcome)
             writer.write(outcome)
         _require_rows(writer, path)
-        log.write(json_line(_header(opened, target, writer, chosen, tally)))
+        digest = writer.sha256
+        if job.shuffled_for is not None:
+            tally.shuffle(*job.shuffled_for)
+            digest = copy_shuffled(ordered, rows)
+        header = _header(opened, target, chosen, tally)
+        log.write(json_line({**header, "target_sha256": digest, "shuffled": job.shuffled_for is not None}))
         _copy(entries, log)  # type: ignore[arg-type]
         if writer.rejected:
             _copy(rejects, stack.enter_context(open_atomically(rejects_path(target))))  # type: ignore[arg-type]
@@ -208,25 +226,24 @@ def write_fixed(opened: Opened, job: FixJob, target: Path | str | None, *, chose
     )
 
 
-def undo(target: Path | str, *, into: Path | str | None = None) -> Path:
-    """Take all fixes of a file back: every row that was touched as it was, dropped rows in their places.
+def undo(target: Path | str, *, into: Path | str | None = None) -> Undone:
+    """Take all fixes of a file back: every row that was touched as it was, in the order and form that the file had.
 
-    What belongs to the file and not to a row (a byte order mark, blank lines, the form of a table) does not come back.
-    Without ``into`` the file is overwritten, and its log and rejects go, unless a record of the rejects had no line
-    of its own to be put back to.
+    JSON lines come back byte for byte, with their encoding, line ends and blank lines; where they cannot (see
+    `dataset_tools.fixes.form`), and of a table or an array, the rows come back as JSON lines. Without ``into`` the file
+    is overwritten, and its log and rejects go, unless a record of the rejects had no line of its own to be put back to.
 
     Raises:
         UsageError: There is no log beside the file.
         DataError: The file was changed since the fixes, or the log is damaged.
     """
     target = Path(target)
-    _, complete = undo_into(target, Path(into) if into is not None else target)
-    if into is not None:
-        return Path(into)
-    log_path(target).unlink()
-    if complete:
-        rejects_path(target).unlink(missing_ok=True)
-    return target
+    undone = undo_into(target, Path(into) if into is not None else target)
+    if into is None:
+        log_path(target).unlink()
+        if undone.complete:
+            rejects_path(target).unlink(missing_ok=True)
+    return undone
 
 
 def fixed_path(path: Path) -> Path:
@@ -268,17 +285,16 @@ def _require_rows(writer: FixWriter, path: Path) -> None:
         )
 
 
-def _header(
-    opened: Opened, target: Path, writer: FixWriter, chosen: Collection[str], tally: Tally
-) -> dict[str, object]:
+def _header(opened: Opened, target: Path, chosen: Collection[str], tally: Tally) -> dict[str, object]:
+    form = form_of(opened.stream)
     return {
         "fixes_log": VERSION,
         "source": opened.stream.path.name,
         "source_sha256": file_hash(opened.stream.path),
         "target": target.name,
-        "target_sha256": writer.sha256,
         "container": opened.stream.container,
         "encoding": opened.stream.encoding,
+        "form": None if form is None else form.to_dict(),
         "fixes": sorted(chosen),
         "counts": tally.counts(),
     }

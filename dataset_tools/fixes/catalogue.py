@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from dataset_tools.checks import CHECKS
 from dataset_tools.checks.base import Check
@@ -14,6 +15,8 @@ from dataset_tools.repairs import MENDS, Repair
 # Repairs that have a check of their own; the others belong to this one, as "invalid-json:nan".
 _INVALID_JSON = "invalid-json"
 _OWN_CHECK = {"duplicate-key": "duplicate-keys", "lone-surrogate": "lone-surrogate"}
+Effect = Literal["changes", "drops", "shuffles", "lines", "file"]
+_COUNTED: dict[str, Effect] = {"blank-line": "lines", "duplicate-keys": "changes", "lone-surrogate": "changes"}
 BETWEEN_ROWS = f"{_INVALID_JSON}:between-rows"
 EQUAL_COLUMNS = "duplicate-keys:columns"
 
@@ -23,13 +26,22 @@ class FixKind:
     """One fix that can be chosen: its id, the check whose findings it takes away, and what it does.
 
     A ``safe`` one changes no meaning and loses nothing. The id is that of the check, with the kind of repair behind a
-    colon where a check has several (``invalid-json:trailing-comma``).
+    colon where a check has several (``invalid-json:trailing-comma``). ``effect`` says what it counts: rows that it
+    changes or drops, all rows put in another order, lines of the file, or the file as a whole.
     """
 
     id: str
     check: str
     what: str
     safe: bool
+    effect: Effect = "changes"
+
+    def scope(self, count: int) -> str:
+        """What it does to how much, in words: ``drops 3 rows``."""
+        rows = "1 row" if count == 1 else f"{count:,} rows"
+        lines = "1 line" if count == 1 else f"{count:,} lines"
+        words = {"shuffles": f"puts {rows} in another order", "lines": lines, "file": "the file as a whole"}
+        return words.get(self.effect, f"{self.effect} {rows}")
 
 
 def _kinds() -> dict[str, FixKind]:
@@ -40,12 +52,22 @@ def _kinds() -> dict[str, FixKind]:
         if check.id == _INVALID_JSON:
             repairs = [(mend_id(name), mend) for name, mend in MENDS.items() if name not in _OWN_CHECK]
             kinds.update((name, FixKind(name, check.id, mend.what, mend.safe)) for name, mend in repairs)
-            kinds[BETWEEN_ROWS] = FixKind(BETWEEN_ROWS, check.id, "write the rows anew, as JSON lines in UTF-8", True)
+            what = "write the rows anew, as JSON lines in UTF-8"
+            kinds[BETWEEN_ROWS] = FixKind(BETWEEN_ROWS, check.id, what, True, "file")
         else:
-            kinds[check.id] = FixKind(check.id, check.id, check.fix.what, check.fix.safe)
+            effect = _COUNTED.get(check.id) or _effect(check.fix)
+            kinds[check.id] = FixKind(check.id, check.id, check.fix.what, check.fix.safe, effect)
             if check.id == "duplicate-keys":
-                kinds[EQUAL_COLUMNS] = FixKind(EQUAL_COLUMNS, check.id, "keep the last of equal columns", False)
+                kinds[EQUAL_COLUMNS] = FixKind(EQUAL_COLUMNS, check.id, "keep the last of equal columns", False, "file")
     return kinds
+
+
+def _effect(fix: Fix) -> Effect:
+    if fix.shuffle:
+        return "shuffles"
+    if fix.drop:
+        return "drops"
+    return "changes" if fix.row or fix.start or fix.text else "file"
 
 
 def mend_id(mend: str) -> str:
@@ -81,9 +103,9 @@ def needed_for(repair: Repair) -> tuple[str, ...]:
 
 
 def with_row_fix(chosen: Collection[str]) -> Sequence[Check]:
-    """The chosen checks that mend or drop rows, in the order of the catalogue."""
+    """The chosen checks that mend, drop or shuffle rows, in the order of the catalogue."""
     return [check for check in CHECKS if check.id in chosen and check.fix and _touches_rows(check.fix)]
 
 
 def _touches_rows(fix: Fix) -> bool:
-    return fix.row is not None or fix.drop or fix.start is not None
+    return fix.row is not None or fix.drop or fix.shuffle or fix.start is not None

@@ -24,6 +24,7 @@ MAX_FORMATS = 8  # that a file can be told to have, one after the other, as its 
 SAMPLE_ROWS = 5_000  # rows that tell the kind of task, as in lint
 _TEXT_CHECKS = frozenset({"invalid-json", "lone-surrogate"})
 NOT_READ = "not-an-object"
+_ROOM = 65_536  # rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,10 @@ class FixJob:
         chosen: The ids of the fixes (`dataset_tools.fixes.catalogue`).
         drop_bad: Drop the rows that still have an error when all fixes are done.
         progress: Called with the number of records seen, now and then.
+
+    Attributes:
+        shuffled_for: The fix that wants the rows in another order once they are written, and what its check said; known
+            when `outcomes` was called.
     """
 
     def __init__(
@@ -94,6 +99,8 @@ class FixJob:
         self._decisions = _Decisions()
         self._whole = [check for check in with_row_fix(self._chosen) if isinstance(check, DatasetCheck)]
         self._decided = False
+        self._clean = bytearray()  # by the number of the row: 1 where no fix of single rows has anything to do
+        self.shuffled_for: tuple[str, str] | None = None
 
     def decide(self, name: str, decide: Callable[[Example], RowFix | str | None]) -> None:
         """Let a caller say what becomes of rows: a function that changes one, or why it is dropped; None leaves it.
@@ -102,7 +109,7 @@ class FixJob:
             name: what the log calls these changes.
             decide: asked of each good row; its record is the number of the row.
         """
-        for example in self._examples():
+        for example in (view.example for view in self._views()):
             wanted = decide(example)
             if isinstance(wanted, str):
                 self._decisions.drops[example.record] = (name, wanted)
@@ -129,11 +136,13 @@ class FixJob:
                 if fixer is None:
                     break
                 self._phases[-1].append(fixer)
+                self._clean.clear()
             self._decide()
             fixer = self._fixer_of_another_format(self._kept_values)
             if fixer is None:
                 break
             self._phases.append([fixer])
+            self._clean.clear()
 
     @property
     def _last(self) -> RowFixer:
@@ -163,7 +172,10 @@ class FixJob:
         for _ in range(MAX_PASSES if self._whole and self._opened.format else 0):
             setting = self._opened.needs.setting(self._opened.format, self._opened.stream.columns)
             setting.read_again = self._read_again
-            found = [(check, hit) for check, hits in self._observed(setting) for hit in hits if hit.record is not None]
+            every = [(check, hit) for check, hits in self._observed(setting) for hit in hits]
+            found = [(check, hit) for check, hit in every if hit.record is not None]
+            wanted = ((check.id, hit.message) for check, hit in every if check.fix and check.fix.shuffle)
+            self.shuffled_for = next(wanted, None)
             fixes = {check.id: _row_fix(check, setting) for check, _ in found}
             new = [self._take(check, hit, fixes[check.id]) for check, hit in found]
             if not any(new):
@@ -187,8 +199,7 @@ class FixJob:
         observers: dict[type[Observer], Observer] = {
             check.observer: setting.share(check.observer) for check in met if check.observer is not None
         }
-        for example in self._examples():
-            view = ExampleView.of(example)
+        for view in self._views():
             for observer in observers.values():
                 observer.see(view)
             setting.usable += 1
@@ -198,22 +209,22 @@ class FixJob:
         for check in met:
             yield check, iter(check.run(setting if check.observer is None else observers[check.observer]))
 
-    def _examples(self) -> Iterator[Example]:
-        """The examples of the rows that are kept so far; their record is the number of the row."""
+    def _views(self) -> Iterator[ExampleView]:
+        """The good rows that are kept so far; their record is the number of the row."""
         for outcome in self._silent():
             for piece in outcome.pieces:
                 if piece.dropped is None:
-                    example = self._opened.example(piece.value, line=outcome.segment.line, record=piece.number)
-                    if example is not None and self._last.is_good(example, piece.value):
-                        yield example
+                    view = self._last.view(piece.value, line=outcome.segment.line, record=piece.number)
+                    if view is not None:
+                        yield view
 
     def _read_again(self, numbers: set[int]) -> Iterator[Example]:
         last = max(numbers, default=0)
-        for example in self._examples():
-            if example.record > last:
+        for view in self._views():
+            if view.record > last:
                 return
-            if example.record in numbers:
-                yield example
+            if view.record in numbers:
+                yield view.example
 
     def _silent(self) -> Iterator[Outcome]:
         """A pass whose problems are told in another."""
@@ -273,6 +284,8 @@ class FixJob:
     def _mended(self, value: Row, number: int) -> Mended:
         done = Mended(value)
         fixes = self._decisions.mends.get(number, {})
+        if not fixes and number < len(self._clean) and self._clean[number]:
+            return done
         for phase in self._phases:
             for fixer in phase:
                 fixer.mend(done)
@@ -283,7 +296,15 @@ class FixJob:
             phase[-1].drop(done)
             if done.dropped is not None:
                 break
+        if not (done.steps or done.left or done.dropped or fixes):
+            self._remember(number)
         return done
+
+    def _remember(self, number: int) -> None:
+        """A row that is as it should be need not be looked at in the next pass."""
+        if number >= len(self._clean):
+            self._clean.extend(bytes(max(number + 1 - len(self._clean), _ROOM)))
+        self._clean[number] = 1
 
     def _error(self, done: Mended) -> tuple[str, str] | None:
         return self._last.error(done.value) if self._drop_bad else None

@@ -10,13 +10,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import xxhash
 
 from dataset_tools.errors import DataError, UsageError
+from dataset_tools.fixes.form import Form, write_in_form
 from dataset_tools.fixes.job import Outcome
+from dataset_tools.fixes.order import in_first_order
 from dataset_tools.writing import json_line, open_atomically
 
 VERSION = 1
@@ -89,8 +92,25 @@ class FixWriter:
             self._rejects.write(json_line(reject))
 
 
-def undo_into(target: Path, into: Path) -> tuple[int, bool]:
-    """Write the rows as they were before the fixes; the number of records put back, and whether those are all.
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """A file whose fixes were taken back.
+
+    Attributes:
+        file: The file.
+        restored: How many records were put back.
+        complete: Whether those are all; a record that had no line of its own (in a table, say) is not put back.
+        exact: Whether the file is the source again, byte for byte.
+    """
+
+    file: Path
+    restored: int
+    complete: bool
+    exact: bool
+
+
+def undo_into(target: Path, into: Path) -> Undone:
+    """Write the file as it was before the fixes.
 
     Raises:
         UsageError: There is no log beside the file.
@@ -105,24 +125,43 @@ def undo_into(target: Path, into: Path) -> tuple[int, bool]:
             expected="the file as the fixes left it",
             next_step="take the source file, or put the fixed file back as it was",
         )
-    restored, complete, line = 0, True, 1
+    form = Form.from_dict(header.get("form") or {})
     with target.open("rb") as fixed, open_atomically(into) as file:
-        for entry in entries:
+        lines = in_first_order(fixed) if header.get("shuffled") else iter(fixed)
+        restored = _Restored(lines, entries)
+        write_in_form(restored.records(), form, file)
+    exact = file_hash(into) == header.get("source_sha256")
+    return Undone(into, restored.count, restored.complete, exact)
+
+
+class _Restored:
+    """The records of a file before its fixes, from the lines after them and the entries of the log."""
+
+    def __init__(self, lines: Iterator[bytes], entries: Iterator[Mapping[str, Any]]) -> None:
+        self._lines, self._entries = lines, entries
+        self.count, self.complete = 0, True
+
+    def records(self) -> Iterator[bytes]:
+        """The text of each record, without its line end."""
+        number = 1
+        for entry in self._entries:
             place = entry.get("place")
-            complete = complete and (place is not None or entry.get("reject") != "unread")
+            self.complete = self.complete and (place is not None or entry.get("reject") != "unread")
             if place is None:
                 continue
-            while line < place["line"]:
-                file.write(fixed.readline())
-                line += 1
+            while number < place["line"]:
+                yield self._next()
+                number += 1
             for _ in range(place["rows"]):
-                fixed.readline()
-                line += 1
-            file.write(entry["before"].encode() + b"\n")
-            restored += 1
-        while chunk := fixed.read(_HASHED_AT_ONCE):
-            file.write(chunk)
-    return restored, complete
+                self._next()
+                number += 1
+            yield entry["before"].encode()
+            self.count += 1
+        for line in self._lines:
+            yield line.removesuffix(b"\n")
+
+    def _next(self) -> bytes:
+        return next(self._lines, b"").removesuffix(b"\n")
 
 
 def read_log(target: Path) -> Iterator[dict[str, Any]]:

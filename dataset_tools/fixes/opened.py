@@ -15,7 +15,7 @@ from dataset_tools.example import Example
 from dataset_tools.formats import Detected, detect_format
 from dataset_tools.formats.base import Format, to_example
 from dataset_tools.lint import HEAD_ROWS
-from dataset_tools.reading import Problem, RowStream, UnreadableError, open_rows
+from dataset_tools.reading import Problem, Reading, RowStream, UnreadableError, open_rows
 
 Row = Mapping[str, object]
 
@@ -74,15 +74,22 @@ class Opened:
                 yield example, value
 
 
-def open_with_format(path: Path, *, columns: Mapping[str, str] | None = None, needs: Needs | None = None) -> Opened:
+def open_with_format(
+    path: Path,
+    *,
+    columns: Mapping[str, str] | None = None,
+    needs: Needs | None = None,
+    reading: Reading | None = None,
+) -> Opened:
     """Open a file and tell its format, as lint does.
 
     Raises:
-        UsageError: The path is missing, is a folder, or may not be read; or ``columns`` makes no format.
+        UsageError: The path is missing, is a folder, or may not be read; ``columns`` makes no format, or it cannot be
+            read as ``reading`` says.
         DataError: The file is empty, binary or too large.
     """
     try:
-        stream = open_rows(path)
+        stream = open_rows(path, reading)
     except UnreadableError as error:
         raise DataError(
             error.what, where=error.where, found=error.found, expected=error.expected, next_step=error.next_step

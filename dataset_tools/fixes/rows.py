@@ -10,7 +10,7 @@ from dataset_tools.checks import CHECKS, Check, DatasetCheck, ExampleCheck, Exam
 from dataset_tools.example import Example
 from dataset_tools.fixes.catalogue import with_row_fix
 from dataset_tools.fixes.opened import Opened
-from dataset_tools.formats.base import explain
+from dataset_tools.formats.base import explain, group_of
 from dataset_tools.writing import json_line
 
 MAX_ROUNDS = 20  # of all fixes over one row; two that undo each other would go on for ever
@@ -40,13 +40,14 @@ class Mended:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """A row as the checks see it."""
+    """A row as the checks see it; nothing is to be said of the shape of a ``plain`` one."""
 
     value: Row
-    example: Example | None
+    converts: bool
     row: RowView
     view: ExampleView | None
-    foreign: bool
+    foreign: bool = False
+    plain: bool = False
 
 
 class RowFixer:
@@ -60,6 +61,9 @@ class RowFixer:
         self._mending = [check for check in fixes if check.fix and check.fix.row]
         self._dropping = [check for check in fixes if check.fix and check.fix.drop]
         self._good_row = [check for check in CHECKS if isinstance(check, RowCheck) and check.on_good_rows]
+        self._mending_examples = [check for check in self._mending if isinstance(check, ExampleCheck)]
+        self._dropping_examples = [check for check in self._dropping if isinstance(check, ExampleCheck)]
+        self._last: _Look | None = None
 
     @property
     def mends(self) -> bool:
@@ -72,7 +76,7 @@ class RowFixer:
             before = len(done.steps)
             look = self._look(done.value)
             done.left = []
-            for check in self._mending:
+            for check in self._mending_examples if look.plain else self._mending:
                 if check.fix and check.fix.row and self._message(check, look):
                     if apply_fix(check.id, check.fix.row, done):
                         look = self._look(done.value)
@@ -86,7 +90,7 @@ class RowFixer:
         if not self._dropping:
             return
         look = self._look(done.value)
-        for check in self._dropping:
+        for check in self._dropping_examples if look.plain else self._dropping:
             message = self._message(check, look)
             if message:
                 done.dropped = (check.id, message)
@@ -100,19 +104,37 @@ class RowFixer:
                 message = self._message(check, look)
                 if message:
                     return check.id, message
-        return None if look.example else ("wrong-type", "the row cannot be converted")
+        return None if look.converts else ("wrong-type", "the row cannot be converted")
 
     def is_good(self, example: Example | None, value: Row) -> bool:
         """Whether a row that converts has no error in what it carries beside."""
         return example is not None and not self._good_row_error(value)
 
-    def _look(self, value: Row) -> _Look:
+    def view(self, value: Row, *, line: int = 0, record: int = 0) -> ExampleView | None:
+        """A good row as checks of the whole file see it; None for any other."""
         form = self._opened.format
+        contents = form.sound(value) if form is not None else None
+        if contents is not None:
+            return ExampleView(contents, line=line, record=record, group=group_of(value))
+        example = self._opened.example(value, line=line, record=record)
+        return ExampleView.of(example) if example is not None and self.is_good(example, value) else None
+
+    def _look(self, value: Row) -> _Look:
+        if self._last is None or self._last.value is not value:
+            self._last = self._new_look(value)
+        return self._last
+
+    def _new_look(self, value: Row) -> _Look:
+        form = self._opened.format
+        contents = form.sound(value) if form is not None else None
+        if contents is not None:
+            view = ExampleView(contents, line=0, record=0, group=group_of(value))
+            return _Look(value, True, RowView(value), view, plain=True)
         foreign = self._opened.is_foreign(value)
         example = self._opened.example(value)
         row = RowView.of(value, form) if example is None and form is not None else RowView(value)
-        view = ExampleView.of(example) if example is not None and self.is_good(example, value) else None
-        return _Look(value, example, row, view, foreign)
+        good = ExampleView.of(example) if example is not None and self.is_good(example, value) else None
+        return _Look(value, example is not None, row, good, foreign)
 
     def _message(self, check: Check, look: _Look) -> str:
         """What a check says of a row; empty where it does not strike, or is not asked."""
@@ -121,14 +143,14 @@ class RowFixer:
         if look.foreign:
             return "another format than most rows" if check.id == "mixed-formats" else ""
         if isinstance(check, RowCheck):
-            if look.example is not None and not check.on_good_rows:
+            if look.plain or (look.converts and not check.on_good_rows):
                 return ""
             return "; ".join(check.run(look.row)) or self._unexplained(check, look)
         return "; ".join(self._finder(check)(look.view)) if isinstance(check, ExampleCheck) and look.view else ""
 
     def _unexplained(self, check: RowCheck, look: _Look) -> str:
         """What is said of a row that does not convert though no check of rows strikes."""
-        if check.id != "wrong-type" or look.example is not None or self._opened.format is None:
+        if check.id != "wrong-type" or look.converts or self._opened.format is None:
             return ""
         if any(list(other.run(look.row)) for other in CHECKS if isinstance(other, RowCheck)):
             return ""

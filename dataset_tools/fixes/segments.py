@@ -67,7 +67,7 @@ def text_of(stream: RowStream) -> Iterator[BinaryIO]:
             file.seek(len(codecs.BOM_UTF8) if file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8 else 0)
             yield file
         else:
-            data = decode(read_whole(file, stream.path), stream.path).utf8
+            data = decode(read_whole(file, stream.path), stream.path, encoding=stream.reading.encoding).utf8
             yield io.BytesIO(data if b"\n" in data else data.replace(b"\r", b"\n"))
 
 

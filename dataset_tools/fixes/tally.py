@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from dataset_tools.errors import UsageError
-from dataset_tools.fixes.catalogue import BETWEEN_ROWS, EQUAL_COLUMNS, KINDS
+from dataset_tools.fixes.catalogue import BETWEEN_ROWS, EQUAL_COLUMNS, KINDS, FixKind
 from dataset_tools.fixes.job import Outcome
 from dataset_tools.reading import Problem, RowStream
 
@@ -26,7 +26,7 @@ class Diff:
 
 @dataclass(frozen=True, slots=True)
 class PlannedFix:
-    """One fix and what it would do: the records it touches, some of them before and after, and what reading said."""
+    """One fix and what it would do: how much it touches, some of it before and after, and what reading said."""
 
     id: str
     check: str
@@ -35,6 +35,12 @@ class PlannedFix:
     count: int
     samples: tuple[Diff, ...]
     note: str | None = None
+
+    @property
+    def scope(self) -> str:
+        """What ``count`` counts, in words: ``drops 3 rows``."""
+        kind = KINDS.get(self.id) or FixKind(self.id, self.check, self.what, self.safe)
+        return kind.scope(self.count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +106,11 @@ class Tally:
                 texts = tuple(line.decode() for line in after)
                 samples.append(Diff(segment.line, segment.record, before.decode(), texts))
 
+    def shuffle(self, name: str, message: str) -> None:
+        """Count a fix that puts all rows in another order."""
+        self._counts[name] += self.rows
+        self._notes.setdefault(name, message)
+
     def counts(self) -> dict[str, int]:
         """How many records each fix touched, in the order of the catalogue."""
         known = {name: self._counts[name] for name in KINDS if self._counts[name]}
@@ -121,5 +132,7 @@ class Tally:
         )
 
     def _is_safe(self, name: str) -> bool:
-        """An encoding that the bytes tell for certain needs no confirmation."""
-        return KINDS[name].safe or (name == "encoding" and self.stream.encoding.startswith(("utf-16", "utf-32")))
+        """An encoding that the bytes tell for certain, or that the user named, needs no confirmation."""
+        stream = self.stream
+        told = stream.reading.encoding is not None or stream.encoding.startswith(("utf-16", "utf-32"))
+        return KINDS[name].safe or (name == "encoding" and told)

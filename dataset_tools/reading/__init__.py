@@ -2,6 +2,6 @@
 
 from dataset_tools.reading.opening import UnreadableError
 from dataset_tools.reading.reader import open_rows, read_source
-from dataset_tools.reading.source import Problem, Row, RowStream, Source
+from dataset_tools.reading.source import Problem, Reading, Row, RowStream, Source
 
-__all__ = ["Problem", "Row", "RowStream", "Source", "UnreadableError", "open_rows", "read_source"]
+__all__ = ["Problem", "Reading", "Row", "RowStream", "Source", "UnreadableError", "open_rows", "read_source"]

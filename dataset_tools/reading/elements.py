@@ -57,14 +57,18 @@ class Elements:
     """Decodes the values of a text at offsets that only grow."""
 
     def __init__(self, text: str) -> None:
-        self._text = text
-        self._base, self._piece, self._size = 0, "", _PIECE
-        self._counted, self._line_start, self._line = 0, 0, 1
+        self.begin(text)
         self._not_json: list[str] = []
         hook, self._twice = duplicate_recorder()
         self._decoder = json.JSONDecoder(
             object_pairs_hook=hook, parse_constant=self._not_json.append, parse_float=self._finite
         )
+
+    def begin(self, text: str) -> None:
+        """Take another text: one decoder serves many, as it is freed by nothing but a search for cycles."""
+        self._text = text
+        self._base, self._piece, self._size = 0, "", _PIECE
+        self._counted, self._line_start, self._line = 0, 0, 1
 
     def decode(self, at: int) -> Element:
         """The value that starts at an offset."""

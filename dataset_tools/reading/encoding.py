@@ -6,6 +6,7 @@ import codecs
 from dataclasses import dataclass
 from pathlib import Path
 
+from dataset_tools.errors import UsageError
 from dataset_tools.reading.opening import UnreadableError, looks_utf_16_or_32
 from dataset_tools.reading.source import Problem
 
@@ -29,12 +30,15 @@ class Decoded:
     problems: list[Problem]
 
 
-def decode(data: bytes, path: Path) -> Decoded:
-    """Find the encoding and re-code to UTF-8.
+def decode(data: bytes, path: Path, *, encoding: str | None = None) -> Decoded:
+    """Find the encoding, or take the one that is given, and re-code to UTF-8.
 
     Raises:
+        UsageError: The encoding that is given is none, or does not fit.
         UnreadableError: No encoding fits; the file is binary.
     """
+    if encoding is not None:
+        return _decode_as(data, path, encoding)
     if looks_utf_16_or_32(data):
         return _decode_wide(data, path)
     problems = []
@@ -47,6 +51,42 @@ def decode(data: bytes, path: Path) -> Decoded:
     except UnicodeDecodeError as error:
         return _decode_legacy(data, path, first=error.start, problems=problems)
     return Decoded(data, "utf-8", problems)
+
+
+def require_encoding(name: str) -> str:
+    """The usual name of an encoding of text.
+
+    Raises:
+        UsageError: There is no such encoding.
+    """
+    try:
+        "a".encode(name).decode(name)
+        return codecs.lookup(name).name
+    except (LookupError, UnicodeError, ValueError) as error:
+        raise UsageError(
+            "there is no such encoding",
+            found=repr(name),
+            expected="one that Python knows: utf-8, utf-16, cp1252, latin-1, cp1251, shift_jis, gb18030 ...",
+            next_step="check its name",
+        ) from error
+
+
+def _decode_as(data: bytes, path: Path, encoding: str) -> Decoded:
+    name = require_encoding(encoding)
+    try:
+        text = data.decode(name)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise UsageError(
+            "the file is not in this encoding",
+            where=f"{path}:{line}",
+            found=f"byte 0x{data[error.start]:02X} at offset {error.start:,}, which is nothing in {name}",
+            expected=f"text in {name}",
+            next_step="name another encoding, or none to have it guessed",
+        ) from error
+    utf8 = text.removeprefix("\ufeff").encode("utf-8", errors="replace")
+    problem = Problem("encoding", f"read as {name}, as was asked; it was re-coded")
+    return Decoded(utf8, name, [] if name == "utf-8" else [problem])
 
 
 def _decode_wide(data: bytes, path: Path) -> Decoded:

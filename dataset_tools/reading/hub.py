@@ -22,9 +22,12 @@ from dataset_tools.writing import json_line
 
 _log = logging.getLogger(__name__)
 _ANSWER_SECONDS = 10.0  # for the Hub to say whether it has the dataset; without that question `datasets` tries for 23
-# The Hub's rules for names (huggingface_hub, `validate_repo_id`), with an owner, and a split behind a colon.
+# The Hub's rules for names (huggingface_hub, `validate_repo_id`), with an owner; behind colons a configuration and a
+# split, or a split alone.
 _NAME = re.compile(
-    r"(?P<scheme>hf://(?:datasets/)?)?(?P<name>[\w.-]{1,96}/[\w.-]{1,96})(?::(?P<split>[\w.-]+))?", re.ASCII
+    r"(?P<scheme>hf://(?:datasets/)?)?(?P<name>[\w.-]{1,96}/[\w.-]{1,96})"
+    r"(?::(?P<config>[\w.-]+)(?=:))?(?::(?P<split>[\w.-]+))?",
+    re.ASCII,
 )
 _FORBIDDEN = re.compile(r"--|\.\.|(?:^|/)[-.]|[-.](?:/|$)|\.git$")
 _FILE_ENDING = re.compile(
@@ -33,8 +36,14 @@ _FILE_ENDING = re.compile(
 _NO_TEXT = {"Image", "Audio", "Video", "Pdf", "Nifti"}  # features of `datasets` that hold files
 
 
+class NotReachedError(DataError):
+    """The Hub does not answer, or may not be asked."""
+
+
 def is_hub_name(text: str) -> bool:
     """Whether a text names a dataset of the Hub: ``owner/name`` or ``hf://owner/name``, perhaps with ``:split``.
+
+    For a dataset of several configurations it is ``:config:split``.
 
     Without ``hf://``, what is a path, would be one in a folder that exists, or ends like a file, is no such name.
     """
@@ -50,10 +59,11 @@ def is_hub_name(text: str) -> bool:
 def fetch(name: str, *, split: str = "train", folder: Path, config: str | None = None) -> Path:
     """Download one split of a dataset, row by row, into ``folder`` as JSON lines; a file of that name is replaced.
 
+    Where the Hub cannot be reached, rows that were downloaded into the folder before are used, and a warning is logged.
     Labels are written by their names. Columns that hold pictures or sound are left out, and a warning is logged.
 
     Args:
-        name: ``owner/name``, as `is_hub_name` takes it; a split in it has precedence.
+        name: ``owner/name``, as `is_hub_name` takes it; a split or a configuration in it has precedence.
         split: Which part of the dataset.
         folder: Where the file goes; it is made if need be.
         config: Which configuration, for a dataset that has several.
@@ -69,11 +79,18 @@ def fetch(name: str, *, split: str = "train", folder: Path, config: str | None =
     found = _NAME.fullmatch(name)
     if found is None:
         raise UsageError("this is no name of a dataset", found=name, expected="owner/name", next_step="check the name")
-    name, split = found["name"], found["split"] or split
+    name, split, config = found["name"], found["split"] or split, found["config"] or config
     file_name = re.sub(r"[^\w.-]+", "_", "--".join(filter(None, (name.replace("/", "--"), config, split)))) + ".jsonl"
+    try:
+        with _named_errors(name):
+            if not Path(name).is_dir():
+                _ask_the_hub(name)
+    except NotReachedError:
+        if not (folder / file_name).is_file():
+            raise
+        _log.warning("%s: the Hub cannot be reached; using the rows that were downloaded before", name)
+        return folder / file_name
     with _named_errors(name):
-        if not Path(name).is_dir():
-            _ask_the_hub(name)
         rows = _rows(name, split=split, config=config)
         first = next(rows, None)
     if first is None:
@@ -170,18 +187,22 @@ def _in_words(name: str, error: BaseException) -> FittingRoomError:
         return UsageError("there is no such dataset on the Hub", where=name, found=words, next_step=next_step)
     if isinstance(error, OfflineModeIsEnabled):
         next_step = "unset HF_HUB_OFFLINE, or download the rows as a file elsewhere and use that"
-        return DataError("the Hub may not be asked: offline mode is on", where=name, found=words, next_step=next_step)
+        return NotReachedError(
+            "the Hub may not be asked: offline mode is on", where=name, found=words, next_step=next_step
+        )
     if "scripts are no longer supported" in words:
         next_step = "download its Parquet files (branch refs/convert/parquet of the dataset) and use one of these"
         return DataError("the dataset needs code of its own to be read", where=name, found=words, next_step=next_step)
     if "split" in words.lower() and isinstance(error, ValueError):
-        return UsageError("the dataset has no such split", where=name, found=words, next_step="name one of its splits")
+        return UsageError(
+            "the dataset has no such split", where=name, found=words, next_step=f"name one of its splits: {name}:SPLIT"
+        )
     if "config" in words.lower() and isinstance(error, ValueError):
-        next_step = "name one of its configurations"
+        next_step = f"name one of its configurations and a split: {name}:CONFIGURATION:train"
         return UsageError("the dataset has several configurations", where=name, found=words, next_step=next_step)
     of_the_network = type(error).__module__.split(".")[0].startswith(("httpx", "requests", "aiohttp"))
     if of_the_network or isinstance(error, HfHubHTTPError | ConnectionError | TimeoutError):
         next_step = "check the connection, or download the rows as a file elsewhere and use that"
-        return DataError("the Hub cannot be reached", where=name, found=words, next_step=next_step)
+        return NotReachedError("the Hub cannot be reached", where=name, found=words, next_step=next_step)
     next_step = "download one of its files from the Hub and use that"
     return DataError("the dataset cannot be read", where=name, found=words, next_step=next_step)

@@ -12,19 +12,22 @@ _MAX_MISSES = 10  # each look for a line that is not there goes through the rest
 _NOT_READ = "; the rest of the array was not read"
 
 
-def read_json(text: str) -> Parsed:
-    """Read one JSON text: the elements of its array, or its only value."""
-    return _ArrayReader(text).read()
+def read_json(text: str, *, like: re.Pattern[str] | None = None) -> Parsed:
+    """Read one JSON text: the elements of its array, or its only value.
+
+    ``like`` is what its elements start like (`Elements.first_key`); by default the first of them tells.
+    """
+    return _ArrayReader(text, like).read()
 
 
 class _ArrayReader:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, like: re.Pattern[str] | None) -> None:
         self._text = text
         self._elements = Elements(text)
         self._rows: list[Row] = []
         self._problems: list[Problem] = []
         self._records = 0
-        self._like_first: re.Pattern[str] | None = None
+        self._like_first = like
         self._misses = 0
 
     def read(self) -> Parsed:
@@ -38,7 +41,7 @@ class _ArrayReader:
         return Parsed(self._rows, self._problems, self._records)
 
     def _array(self, at: int) -> None:
-        self._like_first = self._elements.first_key(at)
+        self._like_first = self._like_first or self._elements.first_key(at)
         after_comma = False
         while True:
             char = self._text[at : at + 1]

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import io
 import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
+from dataset_tools.errors import UsageError
 from dataset_tools.reading import opening, workbook
+from dataset_tools.reading.array_stream import stream_array
 from dataset_tools.reading.concatenated import is_concatenated, read_concatenated
-from dataset_tools.reading.encoding import decode
+from dataset_tools.reading.encoding import Decoded, decode
 from dataset_tools.reading.json_array import read_json
 from dataset_tools.reading.json_lines import MAX_LINE_BYTES, stream_json_lines
 from dataset_tools.reading.json_values import JsonProblem, parse_value
@@ -28,13 +32,14 @@ from dataset_tools.reading.opening import (
 )
 from dataset_tools.reading.packed import Unpacked, codec_of, unpack
 from dataset_tools.reading.parquet import is_parquet, open_parquet
-from dataset_tools.reading.source import Container, Note, Parsed, Place, Problem, Row, RowStream, Source
-from dataset_tools.reading.table import read_table, sniff_delimiter
+from dataset_tools.reading.source import Container, Note, Parsed, Place, Problem, Reading, Row, RowStream, Source
+from dataset_tools.reading.table import MAX_CELL_CHARS, open_table, read_table, sniff_delimiter
 from dataset_tools.reading.templated import is_templated, read_templated
 
 _HEAD_LINES = 20
 _HEAD_BYTES = 2**20
 _SCAN = 2**22
+HELD_BYTES = 8 * 2**20  # a smaller file is held whole, which is faster
 _NOT_BLANK = re.compile(rb"[^ \t\r\n]")
 _ARRAY_START = re.compile(rb'\[\s*(?:[{\["\-0-9tfn\]]|\Z)')
 _OBJECT_START = re.compile(rb'\{\s*["}]')
@@ -56,46 +61,74 @@ def read_source(path: Path) -> Source:
     return Source(path, stream.container, stream.encoding, rows, tuple(problems), records, stream.columns)
 
 
-def open_rows(path: Path) -> RowStream:
-    """Open a file of rows, whatever its name says it is. JSON lines are streamed; other containers are held whole.
+def open_rows(path: Path, reading: Reading | None = None) -> RowStream:
+    """Open a file of rows, whatever its name says it is.
+
+    JSON lines, large tables and large arrays in UTF-8 are streamed; what else there is (workbooks, rendered text, other
+    encodings) is held whole.
 
     Raises:
-        UsageError: The path is missing, is a folder, or may not be read.
+        UsageError: The path is missing, is a folder, or may not be read; or it cannot be read as ``reading`` says.
         UnreadableError: The file is empty, binary or too large (a `DataError`).
     """
     with open_file(path) as file:
         head = file.read(_HEAD_BYTES)
+    reading = reading or Reading()
     codec = codec_of(head)
     if codec is None:
-        return _open_plain(path, path)
+        return replace(_open_plain(path, path, reading), reading=reading)
     unpacked = unpack(path, codec)
-    stream = _open_plain(unpacked.path, path)
+    stream = _open_plain(unpacked.path, path, reading)
 
     def read(note: Note, _kept: Unpacked = unpacked) -> Iterator[Place]:
         """The temporary file lives as long as somebody can read from it."""
         return stream.read(note)
 
-    return replace(stream, read=read)
+    return replace(stream, read=read, reading=reading)
 
 
-def _open_plain(file_path: Path, path: Path) -> RowStream:
+def _open_plain(file_path: Path, path: Path, reading: Reading) -> RowStream:
     """The same for a file that is not packed; ``path`` is what the user named."""
     with file_path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
+        is_book = workbook.is_workbook(file)
+        _require_sense(reading, path, is_book=is_book, is_binary=is_book or is_parquet(head))
         if is_parquet(head):
             return open_parquet(file_path, path)
-        if workbook.is_workbook(file):
-            return _held(path, "xlsx", "binary", (), workbook.read_workbook(file, path))
+        if is_book:
+            return _held(path, "xlsx", "binary", (), workbook.read_workbook(file, path, reading.sheet))
+        if reading.encoding is not None:
+            decoded = decode(read_whole(file, path), path, encoding=reading.encoding)
+            require_text_bytes(decoded.utf8[:_HEAD_BYTES], path)
+            return _decoded(path, decoded)
         require_text_bytes(head, path)
         head = _with_first_line(file, head, path)
         text = head.removeprefix(codecs.BOM_UTF8)
-        start = _utf8_start(file, head) if not is_concatenated(text) and _has_json_lines(text) else None
+        is_lines = not is_concatenated(text) and _has_json_lines(text)
+        is_large = file.seek(0, os.SEEK_END) > HELD_BYTES
+        start = _utf8_start(file, head) if is_lines or is_large else None
         if start is not None:
             bom = (Problem("bom", "the file starts with a byte order mark; it was left out"),) if start else ()
-            again = partial(file_path.open, "rb")
-            stream = _streamed(path, again, start, encoding="utf-8", problems=bom, head=head)
-            return replace(stream, file=file_path, start=start)
-        decoded = decode(read_whole(file, path), path)
+            if is_lines:
+                again = partial(file_path.open, "rb")
+                stream = _streamed(path, again, start, encoding="utf-8", problems=bom, head=head)
+                return replace(stream, file=file_path, start=start)
+            large = _large(path, partial(_text_file, file_path, start), bom, text.decode(errors="ignore"))
+            if large is not None:
+                return large
+        return _decoded(path, decode(read_whole(file, path), path))
+
+
+def _require_sense(reading: Reading, path: Path, *, is_book: bool, is_binary: bool) -> None:
+    """Refuse a sheet where there are none, and an encoding where there is no text."""
+    if reading.sheet is not None and not is_book:
+        raise UsageError("only workbooks have sheets", where=str(path), next_step="leave the sheet out")
+    if reading.encoding is not None and is_binary:
+        raise UsageError("this file has no encoding of text", where=str(path), next_step="leave the encoding out")
+
+
+def _decoded(path: Path, decoded: Decoded) -> RowStream:
+    """The rows of a text that is in memory."""
     if not is_concatenated(decoded.utf8) and _has_json_lines(decoded.utf8[:_HEAD_BYTES]):
         recoded = decoded.utf8 if b"\n" in decoded.utf8 else decoded.utf8.replace(b"\r", b"\n")
         problems = tuple(decoded.problems)
@@ -105,6 +138,35 @@ def _open_plain(file_path: Path, path: Path) -> RowStream:
     with without_garbage_collection():
         container, parsed = _parse(decoded.utf8)
     return _held(path, container, decoded.encoding, tuple(decoded.problems), parsed)
+
+
+def _large(
+    path: Path, opened: Callable[[], AbstractContextManager[TextIO]], problems: tuple[Problem, ...], head: str
+) -> RowStream | None:
+    """The rows of a large array or table, a few at a time; None for what has to be held to be told."""
+    start = head.lstrip()
+    if _ARRAY_START.match(start.encode()):
+        return RowStream(path, "json", "utf-8", problems, (), partial(stream_array, opened))
+    if start.startswith(("{", "[")) or is_templated(head):
+        return None
+    delimiter = sniff_delimiter(head)
+    table = open_table(partial(_lines, opened), delimiter)
+    return RowStream(path, "tsv" if delimiter == "\t" else "csv", "utf-8", problems, table.columns, table.read)
+
+
+@contextlib.contextmanager
+def _text_file(path: Path, start: int) -> Iterator[TextIO]:
+    with path.open("rb") as file:
+        file.seek(start)
+        with io.TextIOWrapper(file, encoding="utf-8", newline="") as text:
+            yield text
+
+
+def _lines(opened: Callable[[], AbstractContextManager[TextIO]]) -> Iterator[str]:
+    """The lines of a text with their ends; one over the cap comes in pieces, so that it is never held whole."""
+    with opened() as text:
+        while line := text.readline(MAX_CELL_CHARS + 1):
+            yield line
 
 
 def _streamed(

@@ -38,6 +38,17 @@ Note = Callable[[Problem], None]
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """What the user says of how a file is to be read, where that is guessed wrong or cannot be guessed.
+
+    ``sheet`` is the name of a sheet in a workbook, ``encoding`` what the text is written in, as Python names it.
+    """
+
+    sheet: str | None = None
+    encoding: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RowStream:
     """A file of rows that is read as often as asked, in bounded memory where its container allows it.
 
@@ -54,6 +65,7 @@ class RowStream:
     read: Callable[[Note], Iterator[Place]]
     file: Path | None = None
     start: int = 0
+    reading: Reading = Reading()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The first sheet of an Excel workbook (.xlsx), as text cell by cell. Older workbooks (.xls, .xlsb) are not read."""
+"""One sheet of an Excel workbook (.xlsx), as text cell by cell. Older workbooks (.xls, .xlsb) are not read."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import struct
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from dataset_tools.errors import UsageError
 from dataset_tools.reading.header import LOOKED_AT, find_header
 from dataset_tools.reading.opening import UnreadableError
 from dataset_tools.reading.source import Parsed, Problem, Row
@@ -61,13 +62,16 @@ def is_workbook(file: BinaryIO) -> bool:
         file.seek(start)
 
 
-def read_workbook(file: BinaryIO, path: Path) -> Parsed:
-    """Read the rows of the first sheet by its header, the first row that is not empty. A row's line is its Excel row.
+def read_workbook(file: BinaryIO, path: Path, sheet: str | None = None) -> Parsed:
+    """Read the rows of a sheet by its header, the first row that is not empty. A row's line is its Excel row.
+
+    It is the sheet of that name (case and blanks do not count), else the first that is not hidden.
 
     Whole numbers lose their ``.0``, dates become ISO 8601, truth values TRUE and FALSE, and formulas what Excel
     computed last. A column without a name is left out, as are columns beyond `MAX_COLUMNS`.
 
     Raises:
+        UsageError: There is no such sheet.
         UnreadableError: The workbook is broken, has a password, unpacks to more than `MAX_UNPACKED`, or has no rows.
     """
     file.seek(0)
@@ -82,14 +86,14 @@ def read_workbook(file: BinaryIO, path: Path) -> Parsed:
         found = f"an Excel workbook of {unpacked:,} bytes once unpacked, more than {MAX_UNPACKED:,}"
         raise _refusal(path, found, "save the sheet as CSV, then try again", check="too-large")
     problems: list[Problem] = []
-    records = list(_records(file, path, problems))
+    records = list(_records(file, path, problems, sheet=sheet))
     if not records:
         raise UnreadableError(
             "empty-file",
             "the workbook is empty",
             path=path,
-            found="no cell with something in it on the first sheet",
-            next_step="put the rows on the first sheet",
+            found=f"no cell with something in it on {'the first sheet' if sheet is None else repr(sheet)}",
+            next_step="put the rows on the first sheet, or name theirs with --sheet",
         )
     return _named(records, problems)
 
@@ -119,8 +123,8 @@ def _named(records: list[_Record], problems: list[Problem]) -> Parsed:
     return Parsed(rows, problems, number, header.columns)
 
 
-def _records(file: BinaryIO, path: Path, problems: list[Problem]) -> Iterator[_Record]:
-    """The rows of the first sheet that have something in them, without the empty cells at their ends."""
+def _records(file: BinaryIO, path: Path, problems: list[Problem], *, sheet: str | None) -> Iterator[_Record]:
+    """The rows of the sheet that have something in them, without the empty cells at their ends."""
     import openpyxl
 
     file.seek(0)
@@ -128,23 +132,38 @@ def _records(file: BinaryIO, path: Path, problems: list[Problem]) -> Iterator[_R
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of parts of the workbook that openpyxl does not know
             book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-            sheets = book.worksheets
-            sheet = next((sheet for sheet in sheets if sheet.sheet_state == "visible"), None)
-            if sheet is None:
+            found = _sheet(book.worksheets, sheet, path, problems)
+            if found is None:
                 return
-            if len(sheets) > 1:
-                message = f"the workbook has {len(sheets)} sheets; only {sheet.title[:40]!r} was read"
-                problems.append(Problem("other-sheets", message))
-            sheet.reset_dimensions()  # what the file says of its own size is often wrong
-            first = next(_filled(sheet, MAX_COLUMNS), None)
+            found.reset_dimensions()  # what the file says of its own size is often wrong
+            first = next(_filled(found, MAX_COLUMNS), None)
             if first is not None:
-                yield from _filled(sheet, min(MAX_COLUMNS, len(first[1]) + _BEYOND))
+                yield from _filled(found, min(MAX_COLUMNS, len(first[1]) + _BEYOND))
             book.close()
     except _BROKEN as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        found = f"an Excel workbook that is broken: {str(error).splitlines()[0][:200] if str(error) else error!r}"
-        raise _refusal(path, found, _SAVE_AGAIN) from error
+        reason = f"an Excel workbook that is broken: {str(error).splitlines()[0][:200] if str(error) else error!r}"
+        raise _refusal(path, reason, _SAVE_AGAIN) from error
+
+
+def _sheet(sheets: Sequence[Any], name: str | None, path: Path, problems: list[Problem]) -> Any:
+    """The sheet of a name, or the first that can be seen; then it is told which others there are."""
+    if name is not None:
+        wanted = next((sheet for sheet in sheets if sheet.title.strip().casefold() == name.strip().casefold()), None)
+        if wanted is None:
+            titles = ", ".join(repr(sheet.title) for sheet in sheets)
+            raise UsageError(
+                "there is no such sheet", where=str(path), found=repr(name), expected=f"one of {titles}",
+                next_step="name one of these",
+            )  # fmt: skip
+        return wanted
+    found = next((sheet for sheet in sheets if sheet.sheet_state == "visible"), None)
+    if found is not None and len(sheets) > 1:
+        others = ", ".join(repr(sheet.title[:40]) for sheet in sheets if sheet is not found)
+        message = f"the workbook has {len(sheets)} sheets; only {found.title[:40]!r} was read, and not {others}"
+        problems.append(Problem("other-sheets", message))
+    return found
 
 
 def _filled(sheet: Any, columns: int) -> Iterator[_Record]:

@@ -69,3 +69,22 @@ def test_an_undo_says_whether_the_source_is_back_byte_for_byte(tmp_path: Path) -
     done = CliRunner().invoke(cli, ["fix", str(fixed), "--undo"])
     assert "byte for byte the source" in done.stdout
     assert fixed.read_bytes() == path.read_bytes()
+
+
+def test_what_came_of_documents_names_what_was_not_read(capsys: pytest.CaptureFixture[str]) -> None:
+    from app.data_commands import print_built
+
+    failure = {"file": "a.pdf", "what": "this PDF is locked", "found": None}
+    said = {"file": "out.jsonl", "rows": 0, "summary": "all rejected", "candidates": 3, "candidates_file": "c.jsonl"}
+    print_built({**said, "passages": 3, "of": 9, "failures": [failure], "skipped": ["b.xyz"]})
+    out = capsys.readouterr().out
+    assert "not read: a.pdf, this PDF is locked" in out
+    assert "3 of 9 passages" in out and "b.xyz" in out and "--model" in out
+
+
+def test_a_split_says_how_many_labels_each_set_has(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    rows = [{"prompt": f"question {n} of many", "completion": "yes" if n % 3 else "no"} for n in range(120)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = CliRunner().invoke(cli, ["split", str(path), "--out", str(tmp_path / "out")])
+    assert "2 labels: each set has rows of all" in done.stdout

@@ -310,15 +310,16 @@ def test_an_undo_in_place_takes_log_and_rejects_away(write: Write, tmp_path: Pat
     content = [*GOOD, ODD[0], '{"prompt": "cut o']
     path = write("\n".join(content))
     result = apply_fixes(path)
-    assert undo(result.target) == result.target
-    assert _lines(result.target) == [line.encode() for line in content]
+    undone = undo(result.target)
+    assert (undone.file, undone.exact) == (result.target, True)
+    assert result.target.read_bytes() == path.read_bytes()
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["rows.fixed.jsonl", "rows.jsonl"]
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(LINES, IDS, st.sampled_from(["\n", "\r\n"]), st.booleans())
 def test_fixes_are_idempotent_and_undone_to_the_byte(lines: list[str], ids: set[str], end: str, drop_bad: bool) -> None:
-    """Fixed twice is fixed once; an undo gives every line back that is not blank, whatever was fixed."""
+    """Fixed twice is fixed once; an undo gives every byte back, whatever was fixed."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.jsonl"
         content = end.join(lines).encode()
@@ -334,9 +335,8 @@ def test_fixes_are_idempotent_and_undone_to_the_byte(lines: list[str], ids: set[
         container = plan_fixes(path).container
         if container == "jsonl":
             back = undo(once.target, into=Path(folder) / "back.jsonl")
-            lines_in = [line.removesuffix(b"\r") for line in content.split(b"\n")]
-            lines_back = _lines(back)
-            assert [line for line in lines_back if line.strip()] == [line for line in lines_in if line.strip()]
+            assert back.file.read_bytes() == content
+            assert back.exact
 
 
 @settings(max_examples=120, deadline=None)
@@ -369,7 +369,50 @@ def test_the_messy_files_are_fixed_to_no_finding_of_what_was_fixed(messy: Path, 
 def test_the_messy_files_come_back_by_an_undo(messy: Path, tmp_path: Path, name: str) -> None:
     result = apply_fixes(messy / name, tmp_path / "once.jsonl", fixes=sorted(KINDS), drop_bad=True)
     back = undo(result.target, into=tmp_path / "back.jsonl")
-    source = (messy / name).read_bytes().removeprefix(b"\xef\xbb\xbf")
-    if name.startswith("xquad"):
-        source = source.decode("cp1252").encode()
-    assert _lines(back) == [line.removesuffix(b"\r") for line in source.split(b"\n") if line.strip()]
+    assert back.exact
+    assert back.file.read_bytes() == (messy / name).read_bytes()
+
+
+ENDS = st.lists(st.sampled_from(["\n", "\r\n", "\n\n", "\r\n \r\n"]), min_size=14, max_size=14)
+
+
+@settings(max_examples=60, deadline=None)
+@given(ENDS, st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32"]), st.booleans())
+def test_an_undo_brings_back_encoding_line_ends_and_blank_lines(ends: list[str], codec: str, last: bool) -> None:
+    rows = [*GOOD, ODD[3], '{"prompt": "caf\u00e9", "completion": "d",}']
+    text = "".join(map("".join, zip(rows, ends, strict=True)))
+    mark = "\ufeff" if codec == "utf-16-be" else ""
+    content = (mark + (text if last else text.rstrip())).encode(codec)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.jsonl"
+        path.write_bytes(content)
+        result = apply_fixes(path, fixes=sorted(KINDS))
+        assert result.changed
+        assert undo(result.target).exact
+        assert result.target.read_bytes() == content
+
+
+def test_sorted_rows_are_shuffled_when_asked_and_come_back_in_their_order(write: Write, tmp_path: Path) -> None:
+    lines = [json.dumps({"prompt": f"question {n}", "completion": "abc"[n // 20]}) for n in range(60)]
+    lines[5] = lines[5].replace('"', "'")
+    path = write("\n".join(lines) + "\n")
+    assert "sorted-by-label" in plan_fixes(path).to_confirm
+    result = apply_fixes(path, fixes=["sorted-by-label", "invalid-json"])
+    assert result.counts == {"invalid-json:single-quotes": 1, "sorted-by-label": 60}
+    written = _lines(result.target)
+    assert sorted(written) == sorted(line.replace("'", '"').encode() for line in lines)
+    assert "sorted-by-label" not in {finding.check for finding in lint(result.target).findings}
+    assert apply_fixes(result.target, tmp_path / "twice.jsonl", fixes=["sorted-by-label"]).counts == {}
+    assert undo(result.target).exact
+    assert result.target.read_bytes() == path.read_bytes()
+
+
+def test_each_fix_says_what_it_counts(write: Write) -> None:
+    path = write("\ufeff" + "\n\n".join([*GOOD, GOOD[0], GOOD[1].replace('"', "'")]))
+    scopes = {fix["id"]: fix["scope"] for fix in plan_fixes(path).to_dict()["fixes"]}
+    assert scopes == {
+        "bom": "the file as a whole",
+        "blank-line": "13 lines",
+        "invalid-json:single-quotes": "changes 1 row",
+        "exact-duplicate": "drops 2 rows",
+    }

@@ -22,7 +22,7 @@ ROWS = [{"prompt": f"question {n} \u2028 ß", "completion": [{"n": n}]} for n in
     "text",
     [
         "owner/name", "owner/name:validation", "hf://owner/name", "hf://datasets/owner/name:test",
-        "Open-Orca/Slim_Orca.v2", "hf://owner/rows.jsonl",
+        "Open-Orca/Slim_Orca.v2", "owner/name:config:split", "hf://owner/rows.jsonl",
     ],
 )  # fmt: skip
 def test_names_of_datasets_are_told(text: str) -> None:
@@ -34,7 +34,8 @@ def test_names_of_datasets_are_told(text: str) -> None:
     [
         "", "name", "owner/", "/name", "a/b/c", "owner/name.jsonl", "owner/rows.JSON", "data/train.csv.gz", "./name",
         "../name", "~/name", "owner/na me", "owner/name:", "own--er/name", "owner/na..me", "-owner/name",
-        "owner/name.git", "https://huggingface.co/datasets/owner/name", "hf://name", "hf://", "C:\\owner/name",
+        "owner/name.git", "owner/name:a:b:c",
+        "https://huggingface.co/datasets/owner/name", "hf://name", "hf://", "C:\\owner/name",
         "owner/name\n", "ow\x00er/name",
     ],
 )  # fmt: skip
@@ -135,7 +136,12 @@ def test_what_is_wrong_with_a_dataset_is_said_with_a_next_step(
         hub.fetch(name, split=split, folder=tmp_path / "new")
     assert caught.value.next_step
     assert not (tmp_path / "new").exists()
-    assert len(read_source(hub.fetch("owner/configs", config="second", folder=tmp_path)).rows) == 1
+    for path in (
+        hub.fetch("owner/configs", config="second", folder=tmp_path),
+        hub.fetch("owner/configs:second:train", folder=tmp_path),
+    ):
+        assert path.name == "owner--configs--second--train.jsonl"
+        assert len(read_source(path).rows) == 1
 
 
 def test_rows_that_break_off_leave_no_file(dataset: Path, tmp_path: Path) -> None:
@@ -153,7 +159,7 @@ def _fetch_elsewhere(tmp_path: Path, **environment: str) -> str:
         "from pathlib import Path\n"
         "from dataset_tools.errors import FittingRoomError\n"
         "from dataset_tools.reading import hub\n"
-        "try:\n    hub.fetch('owner/name', folder=Path('.'))\n"
+        "try:\n    print(hub.fetch('owner/name', folder=Path('.')))\n"
         "except FittingRoomError as error:\n    print(type(error).__name__, error)\n"
     )
     settings = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HOME": str(tmp_path / "hub"), **environment}
@@ -166,12 +172,17 @@ def _fetch_elsewhere(tmp_path: Path, **environment: str) -> str:
 
 def test_offline_mode_is_named(tmp_path: Path) -> None:
     said = _fetch_elsewhere(tmp_path, HF_HUB_OFFLINE="1")
-    assert said.startswith("DataError") and "offline mode" in said and "next: unset HF_HUB_OFFLINE" in said
+    assert said.startswith("NotReachedError") and "offline mode" in said and "next: unset HF_HUB_OFFLINE" in said
 
 
 def test_a_hub_that_does_not_answer_is_named(tmp_path: Path) -> None:
     said = _fetch_elsewhere(tmp_path, HF_HUB_OFFLINE="0", HF_ENDPOINT="http://127.0.0.1:9")
-    assert said.startswith("DataError") and "cannot be reached" in said and "next: check the connection" in said
+    assert said.startswith("NotReachedError") and "cannot be reached" in said and "next: check the connection" in said
+
+
+def test_rows_that_were_downloaded_before_are_used_where_the_hub_is_not_reached(tmp_path: Path) -> None:
+    (tmp_path / "owner--name--train.jsonl").write_text("{}\n")
+    assert _fetch_elsewhere(tmp_path, HF_HUB_OFFLINE="1") == "owner--name--train.jsonl\n"
 
 
 def test_a_dataset_that_the_hub_does_not_have_is_named(tmp_path: Path) -> None:

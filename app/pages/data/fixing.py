@@ -7,7 +7,7 @@ from typing import Any
 
 from app.checking import Checked, needs_of
 from app.components.diffs import plan_view
-from app.components.markup import counted, html
+from app.components.markup import html
 from app.components.tool_views import changes_card
 from app.components.wiring import on, on_steps
 from app.pages.data.section import PageParts, Section, Updates
@@ -96,7 +96,7 @@ class FixSection(Section):
                 progress=tell,
             ),
         )
-        choices = [(f"{fix.what} ({fix.check}, {counted(fix.count, 'row')})", fix.id) for fix in plan.fixes]
+        choices = [(f"{fix.what} ({fix.check}, {fix.scope})", fix.id) for fix in plan.fixes]
         yield {
             self.plan: plan_view(plan),
             self.choice: gr.Column(visible=bool(plan.fixes or plan.unread)),

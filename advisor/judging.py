@@ -6,6 +6,7 @@ judge of votes' own pairs is `advisor.human.judge`, whose question and reading a
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -165,8 +166,11 @@ def corrected(session: Session, votes: Sequence[Vote], rows: Sequence[Mapping[st
         rows: The lines of the comparison's ``items.jsonl``.
     """
     seen: dict[tuple[str, str], list[Verdict]] = {}
+    # By what they are: a session may be of some of the rows alone.
+    known = {_row_key(row["prompt"], str(row.get("wanted", ""))): row["arms"] for row in rows}
     for item, a, b in session.pairs():
-        arms = rows[item]["arms"] if item < len(rows) else {}
+        asked = session.items[item]
+        arms = known.get(_row_key([message.to_dict() for message in asked.prompt], asked.wanted), {})
         same = all((arms.get(arm) or {}).get("answer", "").strip() == session.answer(item, arm) for arm in (a, b))
         if not same:  # the comparison was run again since
             continue
@@ -177,26 +181,34 @@ def corrected(session: Session, votes: Sequence[Vote], rows: Sequence[Mapping[st
     return [judge_result(session, votes, seen[a, b], a=a, b=b) for a, b in pairs]
 
 
+def _row_key(prompt: object, wanted: str) -> str:
+    """A row by its prompt and its wanted answer; a prompt of one message is kept as its text alone."""
+    if isinstance(prompt, list) and len(prompt) == 1:
+        prompt = prompt[0]["content"]
+    return json.dumps([prompt, wanted.strip()], ensure_ascii=False, sort_keys=True)
+
+
 def put_right(folder: Path, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What people's votes say of the judge, for ``result.json``: how many count, and `corrected` of the last session.
+    """What votes say of the judge, for ``result.json``: how many count, and `corrected` of the session with the most.
 
     Args:
         folder: The comparison's.
         rows: The lines of its ``items.jsonl``.
     """
     sessions = votes_on(folder)
-    for session, votes in sessions:
-        found = [result for result in corrected(session, votes, rows) if result.compared]
-        if found:
-            shown = ("a", "b", "compared", "agreement", "chance", "usable", "rectified", "sentence")
-            plain = [{name: value for name, value in one.to_dict().items() if name in shown} for one in found]
-            return {"votes": _count(sessions), "corrected": plain}
-    return {"votes": _count(sessions), "corrected": []}
+    judged = [[one for one in corrected(session, votes, rows) if one.compared] for session, votes in sessions]
+    most = max(judged, key=lambda found: sum(one.compared for one in found), default=[])
+    shown = ("a", "b", "compared", "agreement", "chance", "usable", "rectified", "sentence")
+    plain = [{name: value for name, value in one.to_dict().items() if name in shown} for one in most]
+    return {"votes": _count(sessions), "corrected": plain}
 
 
 def as_an_opinion(sentence: str, judge: Mapping[str, Any]) -> str:
     """A verdict's sentence with whose opinion it rests on, and whether people have looked at that."""
-    checked = "people's votes on it are in the report" if judge["corrected"] else "no person has checked it"
+    usable = [one["usable"] for one in judge["corrected"]]
+    checked = "people's votes on it are in the report" if any(usable) else "no person has checked it"
+    if usable and not any(usable):
+        checked = "people's votes, in the report, do not show that opinion to be good enough to go by"
     return f"{sentence} This is by the opinion of a model, {judge['model']}; {checked}."
 
 

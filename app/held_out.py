@@ -87,7 +87,7 @@ class HeldOut:
 
 def of_comparison(run: RunFolder, title: str) -> HeldOut:
     """The test rows of a comparison, with the answers of all approaches that were asked."""
-    rows = kept(run.path / "items.jsonl", _read_rows) or ()
+    rows = kept(run.path / "items.jsonl", _read_rows, large=True) or ()
     titles = {str(arm["name"]): str(arm["title"]) for arm in (read_result(run) or {}).get("arms", ())}
     found = dict.fromkeys(name for row in rows for name in row.cells)
     return HeldOut(title, {name: titles.get(name, name) for name in found}, rows, tests=True)
@@ -95,7 +95,7 @@ def of_comparison(run: RunFolder, title: str) -> HeldOut:
 
 def of_run(run: RunFolder, title: str) -> HeldOut:
     """The rows that a run kept back, with the answers that were asked for on the page; none are there before that."""
-    rows = kept(run.path / ANSWERS, _read_rows) or ()
+    rows = kept(run.path / ANSWERS, _read_rows, large=True) or ()
     return HeldOut(title, {BASE: "Base", TUNED: "Tuned"} if rows else {}, rows, tests=False)
 
 

@@ -124,18 +124,27 @@ def recipe_of(run: RunFolder) -> Recipe | None:
     return kept(run.path / "recipe.yaml", _read_recipe)
 
 
-def kept(file: Path, read: Callable[[Path], T]) -> T | None:
-    """What was read from a file, read again where it is another one by now; None where it is not there."""
+def kept(file: Path, read: Callable[[Path], T], *, large: bool = False) -> T | None:
+    """What was read from a file, read again where it is another one by now; None where it is not there.
+
+    Of ``large`` files the last few alone are kept in memory.
+    """
     try:
         stat = file.stat()
     except OSError:
         return None
-    known: T = _read_once(file, read, (stat.st_ino, stat.st_mtime_ns, stat.st_size))
+    read_once = _read_large_once if large else _read_once
+    known: T = read_once(file, read, (stat.st_ino, stat.st_mtime_ns, stat.st_size))
     return known
 
 
 @lru_cache(maxsize=1024)
 def _read_once(file: Path, read: Callable[[Path], T], mark: tuple[int, ...]) -> T:
+    return read(file)
+
+
+@lru_cache(maxsize=3)
+def _read_large_once(file: Path, read: Callable[[Path], T], mark: tuple[int, ...]) -> T:
     return read(file)
 
 

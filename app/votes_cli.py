@@ -279,6 +279,8 @@ def _print_export(told: dict[str, Any]) -> None:
     _say(f"Written: {told['file']}")
     if told["new_test"]:
         _say(f"The test set without them ({told['new_test']['dropped']} rows went out): {told['new_test']['target']}")
+    if told.get("note"):
+        _say(told["note"])
 
 
 def _say(text: str) -> None:

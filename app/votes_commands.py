@@ -304,6 +304,9 @@ def export_votes(
     for file in (out, new_test):
         if file is not None:
             require_new(file, overwrite=overwrite)
+    files = [file.resolve() for file in (out, new_test, test) if file is not None]
+    if len(set(files)) < len(files):
+        raise UsageError("One file cannot be two of --out, --new-test and --test.", found=str(files[-1]))
     with VoteStore.open() as store:
         session = store.find(named)
         given = store.votes(session.id)
@@ -317,6 +320,8 @@ def export_votes(
         feedback = feedback_as(training_form, session, given, test_rows=tests, use_test_rows=use_test_rows)
         if new_test is not None and test is not None and feedback.to_replace:
             about["new_test"] = write_replaced_test_set(session, feedback, test=test, out=new_test).to_dict()
+        elif new_test is not None:
+            about["note"] = "No test row was taken for training, so there is no new test set to write."
         text = b"".join(map(json_line, feedback.rows())).decode()
         about |= {"rows": len(feedback.examples), "sentence": feedback.sentence}
         about |= {"left_out": list(feedback.left_out), "to_replace": list(feedback.to_replace)}

@@ -216,7 +216,7 @@ def race(seen: dict[str, Floats]) -> list[ArmResult]:
         whole = [each for each in results if not each.dropped]
         best = max(whole, key=lambda each: (sum(each.scores), -ARMS[each.name].rank), default=None)
         leader = Leader(best.name, best.title, best.scores, ARMS[best.name].rank) if best else None
-        asked: Any = Round([None] * len(scores), None, 0, None, leader)  # type: ignore[list-item, arg-type]
+        asked: Any = Round([None] * len(scores), None, 0, leader=leader)  # type: ignore[list-item, arg-type]
         dropped, upto = None, len(scores)
         for upto in looks(asked) if ARMS[name].approach.asks_model else [len(scores)]:
             dropped = out_of_the_race(ARMS[name], scores[:upto].tolist(), asked)

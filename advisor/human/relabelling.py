@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,11 @@ from dataset_tools.errors import DataError
 from dataset_tools.example import Example, Message
 from dataset_tools.fixes import Diff, FixResult, apply_changes, plan_changes, with_answer
 from dataset_tools.formats.base import Format
-from dataset_tools.similarity import normalise
 
 RELABELLED, TAKEN = "wrong-label", "taken-for-training"
 """What the log calls the changes."""
 
-_Key = tuple[str, str]
+_Key = tuple[tuple[tuple[str, str], ...], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ class Mark:
     @property
     def key(self) -> _Key:
         """What a row is known by."""
-        return _key("\n".join(message.content for message in self.prompt if message.role != "system"), self.wanted)
+        return _key(self.prompt, self.wanted)
 
 
 @dataclass(frozen=True)
@@ -114,11 +113,11 @@ def relabel(
         UsageError: the dataset is not there, or ``out`` is the dataset.
         DataError: the dataset cannot be used, or no mark is of a row of it.
     """
-    wrong = {mark.key: mark for mark in marks if mark.wanted.strip()}
+    wrong = _by_row(mark for mark in marks if mark.wanted.strip())
     seen: set[_Key] = set()
 
     def decide(example: Example, form: Format) -> RowFix | str | None:
-        mark = wrong.get(key := _key(example.prompt_text, example.completion))
+        mark = wrong.get(key := _key(example.prompt, example.completion))
         if mark is None:
             return None
         seen.add(key)
@@ -127,7 +126,7 @@ def relabel(
         return f"marked as wrong by {_people(mark.raters)}" if drop_unresolved else None
 
     diffs = plan_changes(data, decide, name=RELABELLED, columns=columns)
-    found = [mark for mark in marks if mark.key in seen]
+    found = [mark for key, mark in wrong.items() if key in seen]
     if not found:
         raise DataError(
             "None of the rows that were marked as wrong is in this dataset.",
@@ -137,7 +136,7 @@ def relabel(
         )
     result = apply_changes(data, out, decide, name=RELABELLED, columns=columns) if out else None
     unresolved = tuple(mark for mark in found if not mark.right and not drop_unresolved)
-    missing = tuple(mark for mark in marks if mark.key not in seen)
+    missing = tuple(mark for mark in {**{mark.key: mark for mark in marks}, **wrong}.values() if mark.key not in seen)
     told = _told(diffs, unresolved, missing)
     return Relabelling(tuple(diffs), unresolved, missing, result, told)
 
@@ -184,8 +183,19 @@ def diff_rows(diffs: Iterable[Diff]) -> list[dict[str, Any]]:
     ]
 
 
-def _key(prompt: str, wanted: str) -> _Key:
-    return normalise(prompt), wanted.strip()
+def _key(prompt: Sequence[Message], wanted: str) -> _Key:
+    """All messages to the letter, the system's too: a mark is of one row, and not of others that are much alike."""
+    return tuple((message.role, message.content.strip()) for message in prompt), wanted.strip()
+
+
+def _by_row(marks: Iterable[Mark]) -> dict[_Key, Mark]:
+    """The marks by their row; where two say something else of the same row, nobody knows what is right."""
+    found: dict[_Key, Mark] = {}
+    for mark in marks:
+        before = found.setdefault(mark.key, mark)
+        if mark.right != before.right:
+            found[mark.key] = replace(before, right="", said=tuple(dict.fromkeys((*before.said, *mark.said))))
+    return found
 
 
 def _people(count: int) -> str:

@@ -15,6 +15,7 @@ from advisor.human.relabelling import Mark, marks_of, relabel, write_replaced_te
 from advisor.human.session import Session
 from dataset_tools.dataset import load_examples
 from dataset_tools.errors import DataError, UsageError
+from dataset_tools.example import Message
 from dataset_tools.fixes import iterate_log, undo
 from dataset_tools.fixes.log import log_path, rejects_path
 from tests.advisor.human_support import session, vote, votes_for
@@ -70,7 +71,7 @@ def test_the_right_answer_takes_the_wrong_ones_place_and_nothing_else_is_touched
     assert [mark.wanted for mark in done.unresolved] == ["w4"] and not done.missing
     assert done.sentence == "1 row gets the right answer; 1 with no known right answer stay as they are."
     assert [(entry["check"], entry["line"]) for entry in iterate_log(out)] == [("wrong-label", 2)]
-    assert undo(out).read_bytes() == before
+    assert undo(out).file.read_bytes() == before
 
 
 def test_rows_without_a_right_answer_go_to_the_rejects_where_that_is_asked_for(tmp_path: Path) -> None:
@@ -82,10 +83,10 @@ def test_rows_without_a_right_answer_go_to_the_rejects_where_that_is_asked_for(t
     assert gone["row"] == rows_of(made)[4] and gone["reason"] == "marked as wrong by 1 rater"
 
 
-def test_a_row_is_known_by_its_prompt_without_case_and_punctuation_and_by_its_answer(tmp_path: Path) -> None:
+def test_a_row_is_known_by_its_messages_and_by_its_answer(tmp_path: Path) -> None:
     made = labelled()
     rows = rows_of(made)
-    rows[0] |= {"prompt": rows[0]["prompt"].upper().replace("?", " ?!")}
+    rows[0] |= {"prompt": rows[0]["prompt"] + " "}
     rows[1] |= {"completion": "W1"}
     marks = marks_of(made, [vote(at, "left", bad_label=True, right_answer="x") for at in (0, 1)])
     done = relabel(jsonl(tmp_path / "data.jsonl", rows), marks)
@@ -143,3 +144,18 @@ def test_test_rows_that_were_taken_go_out_of_the_test_set_with_those_that_are_ne
     unasked = preference_pairs(made, votes_for([1] * 8))
     with pytest.raises(DataError, match="No row of this test set was taken"):
         write_replaced_test_set(made, unasked, test=test, out=tmp_path / "more.jsonl")
+
+
+def test_a_mark_is_of_its_own_row_and_not_of_one_that_is_much_alike(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"messages": [{"role": "system", "content": task}, {"role": "user", "content": text}, answer]}
+        for task, text in (("mood", "good :)"), ("mood", "good :("), ("tone", "good :("))
+        for answer in ({"role": "assistant", "content": "positive"},)
+    ]
+    prompt = (Message("system", "mood"), Message("user", "good :("))
+    data = jsonl(tmp_path / "data.jsonl", rows)
+    out = tmp_path / "out.jsonl"
+    assert len(relabel(data, [Mark(prompt, "positive", "negative")], out=out).diffs) == 1
+    assert [row.completion for row in load_examples(out).examples] == ["positive", "negative", "positive"]
+    unsure = relabel(data, [Mark(prompt, "positive", "negative"), Mark(prompt, "positive", "mixed")])
+    assert not unsure.diffs and "no known right answer" in unsure.sentence

@@ -147,6 +147,18 @@ def test_the_reports_say_that_it_is_an_opinion_whose_and_how_to_check_it(judged:
     assert "judge, org/judge" in to_html(result, [])
 
 
+def test_votes_on_some_of_the_rows_are_held_against_these_rows(judged: Any) -> None:
+    folder, _, _, _ = judged
+    rows = [json.loads(line) for line in (folder / "items.jsonl").read_text().splitlines()]
+    session = from_comparison(folder, ("few-shot-fixed", "zero-shot"), rows=20)
+    votes = [
+        Vote("ann", n + 1, item, "few-shot-fixed", "zero-shot", "left")
+        for n, (item, _, _) in enumerate(session.pairs())
+    ]
+    (found,) = corrected(session, votes, rows)
+    assert found.judged == found.compared == len(session.pairs()) > 0
+
+
 def test_closed_votes_put_the_judge_right_and_make_the_comparison_be_judged_again(judged: Any) -> None:
     folder, result, course, _ = judged
     rows = [json.loads(line) for line in (folder / "items.jsonl").read_text().splitlines()]
@@ -166,7 +178,7 @@ def test_closed_votes_put_the_judge_right_and_make_the_comparison_be_judged_agai
         store.end(session.id)
     assert has_new_votes(folder, result)
     again = course_of_again(judged)
-    assert again["verdict"]["sentence"].endswith("people's votes on it are in the report.")
+    assert again["verdict"]["sentence"].endswith("do not show that opinion to be good enough to go by.")
     assert again["judge"]["votes"] == 24 and not has_new_votes(folder, again)
     assert "Beside people's votes, Few-shot" in to_markdown(again, course.request)
 

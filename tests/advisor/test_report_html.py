@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import re
-import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -167,26 +166,20 @@ def test_hostile_text_stays_text() -> None:
 
 
 @pytest.mark.browser
-def test_hostile_text_is_harmless_in_a_browser_at_any_width(tmp_path: Path) -> None:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium on this machine")
+def test_hostile_text_is_harmless_in_a_browser_at_any_width(browser: Any, tmp_path: Path) -> None:
     file = tmp_path / "report.html"
     file.write_text(evil_page(), "utf-8")
-    with sync_api.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=["--headless", "--no-sandbox", "--disable-gpu"])
-        page, asked = browser.new_page(viewport={"width": 390, "height": 800}), []
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(file.as_uri())
-        page.wait_for_load_state("networkidle")
-        assert page.title().startswith("Fitting Room: ")
-        assert asked == [file.as_uri()]
-        for width in (390, 1280):
-            page.set_viewport_size({"width": width, "height": 800})
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert page.locator("article .text").first.inner_text().startswith("</style></script><script>")
-        browser.close()
+    page, asked = browser.new_page(viewport={"width": 390, "height": 800}), []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(file.as_uri())
+    page.wait_for_load_state("networkidle")
+    assert page.title().startswith("Fitting Room: ")
+    assert asked == [file.as_uri()]
+    for width in (390, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator("article .text").first.inner_text().startswith("</style></script><script>")
+    page.close()
 
 
 def test_lone_halves_of_characters_do_not_keep_the_page_from_being_written(

@@ -45,6 +45,7 @@ def folder(tmp_path: Path) -> Path:
 
 def started(folder: Path) -> dict[str, Any]:
     while not (folder / "started.json").exists():
+        assert is_alive(folder), (folder / "worker.log").read_text("utf-8")
         time.sleep(0.02)
     found: dict[str, Any] = json.loads((folder / "started.json").read_text("utf-8"))
     return found
@@ -74,6 +75,18 @@ def test_it_has_the_arguments_the_environment_the_log_and_the_lock_of_its_own(
     assert (folder / "pid").read_text("ascii") == str(process) and is_alive(folder)
     assert (folder / "worker.log").read_text("utf-8") == "printed\n"
     end(folder)
+
+
+def test_nothing_in_the_working_folder_is_taken_for_a_library(tmp_path: Path) -> None:
+    (tmp_path / "socket.py").write_text("raise SystemExit(7)", "utf-8")
+    code = """
+import time
+from training.runs import warm
+warm.prepare()
+while not warm.is_ready(): time.sleep(.05)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-P", "-c", code], cwd=tmp_path, env=environment, check=True, timeout=120)
 
 
 def test_other_settings_of_the_libraries_are_not_lost(

@@ -40,6 +40,8 @@ _LIBRARIES = (
 _READ_ON_LOADING = ("OMP_", "GOMP_", "MKL_", "OPENBLAS_", "HF_", "TRANSFORMERS_", "PYTORCH", "PYTHON", "LD_")
 _ACCELERATORS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 _SIZE = struct.Struct("!q")
+_ROOT = Path(__file__).resolve().parents[2]
+_IDLE = 900.0  # seconds without a run to start, after which its memory is given back
 
 
 class _Warm:
@@ -54,7 +56,7 @@ class _Warm:
     def begin(self, environment: Mapping[str, str]) -> None:
         """Begin to load, unless that was done with the same settings of the libraries."""
         with self._lock:
-            if self._ours is not None and self._loaded_with == _read_on_loading(environment):
+            if self._lives() and self._loaded_with == _read_on_loading(environment):
                 return
             self.end()
             self._ours, theirs = socket.socketpair()
@@ -66,6 +68,7 @@ class _Warm:
                     stderr=subprocess.DEVNULL,
                     start_new_session=True,  # Ctrl-C is for the program in the terminal
                     env=dict(environment),
+                    cwd=_ROOT,  # which comes first where Python looks for modules: never the folder of somebody's data
                     pass_fds=(theirs.fileno(),),
                 )
             leave(process)
@@ -85,7 +88,21 @@ class _Warm:
     def is_ready(self) -> bool:
         """Whether the libraries are loaded."""
         with self._lock:
-            return self._ours is not None and self._has_loaded(self._ours)
+            return self._lives() and self._ours is not None and self._has_loaded(self._ours)
+
+    def _lives(self) -> bool:
+        """Whether the process is there; it says a word when it has loaded, and nothing but its end is read after it."""
+        if self._ours is None:
+            return False
+        try:
+            gone = self._ours.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+        except BlockingIOError:
+            return True
+        except OSError:
+            gone = True
+        if gone:
+            self.end()
+        return not gone
 
     def _has_loaded(self, ours: socket.socket) -> bool:
         if not self._loaded and select.select([ours], [], [], 0)[0]:
@@ -140,8 +157,8 @@ def start_warm(module: str, folder: Path, *, log: int, lock: int) -> int | None:
 
 def environment_of_runs() -> dict[str, str]:
     """The environment of this program, with which the process of a run finds this code."""
-    root = Path(__file__).resolve().parents[2]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
+    places = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]  # an empty one would be the working folder
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
 
 
 def leave(process: subprocess.Popen[bytes]) -> None:
@@ -190,7 +207,7 @@ def _serve(connection: socket.socket) -> None:
     gc.freeze()  # the collector would touch, and so copy, what is shared with the children
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system collects the children
     connection.sendall(_SIZE.pack(0))
-    while True:
+    while select.select([connection], [], [], _IDLE)[0]:
         head, files, _, _ = socket.recv_fds(connection, _SIZE.size, 2)
         if not head:
             return

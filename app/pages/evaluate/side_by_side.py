@@ -262,19 +262,29 @@ def kept_rows(talk: Talk, turn: int, pane: int) -> list[NewRow]:
 
 
 def kept_pairs(talk: Talk, turn: int, pane: int) -> list[NewRow]:
-    """Pairs in which an answer is better than each other one, as far as these say something else.
+    """Pairs in which an answer is better than each other whole one, as far as these say something else.
 
     Raises:
-        UsageError: all say the same.
+        UsageError: the answer was broken off, or no whole one says something else.
     """
-    panes = talk.turns[turn].panes
-    best = panes[pane].text
+    panes = [other for other in talk.turns[turn].panes if _is_whole(other)]
+    if not _is_whole(talk.turns[turn].panes[pane]):
+        raise UsageError("This answer was broken off.", next_step="Ask again, and let it come to its end.")
+    best = talk.turns[turn].panes[pane].text
     others = dict.fromkeys(other.text for other in panes if other.text.strip() not in ("", best.strip()))
     if not others:
-        raise UsageError("All answers are the same here.", next_step="Keep the answer as a row, or ask something else.")
+        raise UsageError(
+            "No other whole answer says something else here.",
+            next_step="Keep the answer as a row, or ask something else.",
+        )
     messages = (*_before(talk, turn, pane), Message("assistant", best))
     examples = [Example(messages, rejected=(Message("assistant", other),)) for other in others]
     return [NewRow(example=example, source="chat", tags=("preference",)) for example in examples]
+
+
+def _is_whole(pane: Pane) -> bool:
+    """Whether an answer is all that the model says in the tokens it has: not one that was stopped or broken off."""
+    return pane.told is not None and pane.told.reason != "stopped"
 
 
 def _before(talk: Talk, turn: int, pane: int) -> Conversation:

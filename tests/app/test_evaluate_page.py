@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -191,8 +192,13 @@ def test_an_answer_is_kept_as_a_row_and_as_better_than_the_others(page: Evaluate
     assert pair.rejected[0].content == talk.turns[0].panes[1].text and len(draft_of(project).rows()) == 2
     assert page.side.act(act("keep", turn="7", pane="0"), talk, "") == {}
     same = ask(page, Talk(), [f"run:{TUNED}", f"step:{TUNED}:2"], "Colour?")[-1][page.side.talk]
-    with pytest.raises(UsageError, match="the same"):
+    with pytest.raises(UsageError, match="says something else"):
         page.side.act(act("best", turn="0", pane="0"), same, "")
+    panes = (talk.turns[0].panes[0], replace(talk.turns[0].panes[1], told=None))
+    broken = replace(talk, turns=(replace(talk.turns[0], panes=panes),))
+    for pane, said in (("0", "No other whole answer"), ("1", "was broken off")):
+        with pytest.raises(UsageError, match=said):
+            page.side.act(act("best", turn="0", pane=pane), broken, "")
 
 
 def test_who_cannot_answer_is_told_before_anything_is_asked(page: EvaluatePage, tiny_model: Path) -> None:

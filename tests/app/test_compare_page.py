@@ -22,7 +22,7 @@ from app.pages.compare.situation import judgement_of, price_texts
 from app.workspace import Project, Workspace
 from dataset_tools import UsageError
 from training.runs.folder import ENDED, RunFolder
-from training.runs.supervisor import state_of, stop
+from training.runs.supervisor import is_alive, state_of, stop
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 USUAL = ("10000", "yearly", False, "here", "3", "", "", "", "")
@@ -41,6 +41,8 @@ def home(
     yield compared_home
     for file in compared_home.glob("comparisons/*/run.json"):
         stop(RunFolder(file.parent))
+        while is_alive(file.parent):  # one that is done has its files to close
+            time.sleep(0.02)
     shutil.rmtree(compared_home / "comparisons")
     shutil.copytree(kept, compared_home / "comparisons")
 

@@ -249,7 +249,7 @@ def test_without_proc_the_system_is_asked(tmp_path: Path) -> None:
 
 
 _RUN = """
-import json, pathlib, resource, sys, tempfile
+import json, pathlib, sys, tempfile
 from dataset_tools.example import Example
 from dataset_tools.rendering import render
 from training.methods import build_trainer, load_for_training
@@ -258,6 +258,7 @@ from training.models.machine_memory import machine_memory
 from training.models.memory import memory_parts
 from training.models.shape import shape_of
 from training.recipe import Recipe
+from training.runs.callbacks import memory_in_use
 
 tokenizer = load_tokenizer("embedded")
 rows = [Example.of("the red house by the river " * 10, "blue city " * 30) for _ in range(12)]
@@ -269,7 +270,7 @@ folder = pathlib.Path(tempfile.mkdtemp())
 trainer = build_trainer(loaded, recipe, train=rows, validation=[], folder=folder, callbacks=[], steps=3)
 trainer.train()
 file = sum(part.stat().st_size for part in pathlib.Path(locate("embedded")).glob("*.safetensors"))
-peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+peak = memory_in_use()
 print(json.dumps({"estimated": sum(parts.values()), "peak": peak, "file": file, "steps": trainer.state.global_step}))
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -76,14 +77,17 @@ def _refuse_nan(loss: float, step: int, recipe: Recipe) -> None:
 def memory_in_use() -> int:
     """The most bytes that were in use so far: of the accelerator where there is one, else of this process."""
     import resource
-    import sys
 
     import torch
 
     if torch.cuda.is_available():
         return int(torch.cuda.max_memory_allocated())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak  # macOS counts bytes, Linux kibibytes
+    # Linux's ru_maxrss begins with what the program had that started this one: a small run of a large app looked large.
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text("ascii", "replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return 1024 * int(line.split()[1])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS counts bytes
 
 
 def stopper(run: RunFolder, *, seconds: float | None) -> Any:

@@ -70,8 +70,10 @@ class Asking:
         local = [each for each in work if not each[0].speaker.url]
         remote = [each for each in work if each[0].speaker.url]
         try:
-            with ThreadPoolExecutor(1 + len(remote)) as pool:
-                jobs = [pool.submit(self._all, local), *(pool.submit(self._all, [each]) for each in remote)]
+            # Local ones one after the other: they share the machine. Each is a job: none ends another by failing.
+            with ThreadPoolExecutor(1) as here, ThreadPoolExecutor(max(1, len(remote))) as elsewhere:
+                jobs = [here.submit(self._one, *each) for each in local]
+                jobs += [elsewhere.submit(self._one, *each) for each in remote]
             for job in jobs:
                 job.result()
         finally:
@@ -84,12 +86,11 @@ class Asking:
                     pane.state = "failed"
             self._over.set()
 
-    def _all(self, work: Sequence[tuple[Pane, Conversation]]) -> None:
-        for pane, talk in work:
-            try:
-                self._answer(pane, talk)
-            except FittingRoomError as error:
-                pane.error, pane.state = error, "failed"
+    def _one(self, pane: Pane, talk: Conversation) -> None:
+        try:
+            self._answer(pane, talk)
+        except FittingRoomError as error:
+            pane.error, pane.state = error, "failed"
 
     def _answer(self, pane: Pane, talk: Conversation) -> None:
         if self.stopping:

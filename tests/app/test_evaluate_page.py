@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -225,6 +226,20 @@ def test_one_that_fails_says_why_in_its_pane_and_the_words_come_back(
     server.reply = lambda body, times: completion("blue")
     fine = ask(page, last[page.side.talk], [base(tiny_model), ENDPOINT], "Colour?", url=server.url, model="small")[-1]
     assert len(fine[page.side.talk].turns) == 1 and fine[page.side.talk].turns[0].panes[1].text == "blue"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_mistake_in_one_pane_does_not_end_the_others(
+    models: Models, tuned: RunFolder, fitting_room_home: Path
+) -> None:
+    base, run = Speakers(Workspace(fitting_room_home)).all(None)[:2]
+    asking = Asking(models, [(base, None), (run, ASKED)])  # type: ignore[list-item]  # no conversation: our mistake
+    assert asking.wait(60)
+    assert [pane.state for pane in asking.panes] == ["failed", "done"]
+    assert asking.panes[0].error is not None and "does not know" in asking.panes[0].error.what
+    for thread in threading.enumerate():
+        if thread.name == "side by side":
+            thread.join()  # its traceback belongs to this test
 
 
 def test_a_stopped_turn_keeps_what_was_written(models: Models, tuned: RunFolder, fitting_room_home: Path) -> None:

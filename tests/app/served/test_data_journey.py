@@ -73,6 +73,19 @@ def test_a_messy_file_is_looked_into_mended_and_brought_back(page: Any, app: str
     page.locator("#findings").get_by_text("unknown-role").wait_for()
 
 
+def unfold(page: Any, fold: str, inside: str) -> None:
+    """Open a fold, and again where Gradio's queue has lost the event (see `app.components.wiring.on`)."""
+    from playwright.sync_api import TimeoutError as NotThereError
+
+    page.locator(f"{fold} button").first.click()
+    try:
+        page.locator(f"{fold} {inside}").first.wait_for(timeout=30_000)
+    except NotThereError:
+        for _ in range(2):
+            page.locator(f"{fold} button").first.click()
+        page.locator(f"{fold} {inside}").first.wait_for()
+
+
 def test_odd_columns_are_said_and_the_rows_converted_and_split(page: Any, app: str, jsonl: Write) -> None:
     rows = [f"Ticket {n} {'xyzw'[n % 4] * n},{['refund', 'delivery', 'login'][n % 3]},ann" for n in range(60)]
     upload(page, app, jsonl("tickets.csv", [f'"{ODD.replace(chr(34), chr(34) * 2)}",Queue We Want,Agent', *rows]))
@@ -95,8 +108,7 @@ def test_odd_columns_are_said_and_the_rows_converted_and_split(page: Any, app: s
     first = json.loads(Path(started.value.path()).read_text("utf-8").splitlines()[0])
     assert first["messages"][1] == {"role": "assistant", "content": "refund"}
 
-    page.locator("#lengths button").first.click()
-    page.locator("#lengths svg").first.wait_for()
+    unfold(page, "#lengths", "svg")
     page.locator("#split button").first.click()
     page.locator("#split-test").locator("input, textarea").fill("25%")
     page.locator("#split-make").click()

@@ -16,6 +16,7 @@ from dataset_tools.building import passages, read_document, read_documents
 from dataset_tools.building.parsers import parse_docx, parse_html, parse_markdown, parse_pdf, parse_text
 from dataset_tools.building.sections import Document, Section
 from dataset_tools.errors import DocumentsError, UsageError
+from tests.dataset_tools.pdf_support import sized_pdf
 
 MARKDOWN = """---
 title: "The guide"
@@ -56,24 +57,7 @@ def texts(document: Document) -> list[tuple[tuple[str, ...], str, int]]:
 
 def pdf(pages: Sequence[str], *, title: str = "") -> bytes:
     """A small PDF with a line of text on each page."""
-    font = b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>"
-    objects = [b"<</Type/Catalog/Pages 2 0 R>>", b"", font, b"<</Title(%s)>>" % title.encode()]
-    kids = []
-    for text in pages:
-        stream = b"BT /F1 12 Tf 72 700 Td (%s) Tj ET" % text.encode()
-        objects.append(b"<</Length %d>>\nstream\n%s\nendstream" % (len(stream), stream))
-        resources = b"/Resources<</Font<</F1 3 0 R>>>>/MediaBox[0 0 612 792]"
-        objects.append(b"<</Type/Page/Parent 2 0 R%s/Contents %d 0 R>>" % (resources, len(objects)))
-        kids.append(b"%d 0 R" % len(objects))
-    objects[1] = b"<</Type/Pages/Kids[%s]/Count %d>>" % (b" ".join(kids), len(kids))
-    out, places = b"%PDF-1.4\n", []
-    for number, body in enumerate(objects, start=1):
-        places.append(len(out))
-        out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
-    table = b"".join(b"%010d 00000 n \n" % place for place in places)
-    head = b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
-    trailer = b"trailer<</Size %d/Root 1 0 R/Info 4 0 R>>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, len(out))
-    return out + head + table + trailer
+    return sized_pdf([[(text, 12)] for text in pages], title=title)
 
 
 def word() -> bytes:

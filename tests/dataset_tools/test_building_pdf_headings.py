@@ -6,39 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dataset_tools.building.parsers import Piece, parse_pdf
+from tests.dataset_tools.pdf_support import Lines, sized_pdf
 
-Lines = Sequence[tuple[str, float]]
 BODY = "The members of the club meet on the first floor, and nobody is asked to bring a cake of their own."
 
 
-def _pdf(pages: Sequence[Lines], *, title: str = "", scale: float = 1.0) -> bytes:
-    """A PDF with lines of the sizes given; with a scale, sizes are set by the matrix and not by the font."""
-    font = b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>"
-    objects = [b"<</Type/Catalog/Pages 2 0 R>>", b"", font, b"<</Title(%s)>>" % title.encode()]
-    kids = []
-    for lines in pages:
-        runs = [
-            f"BT /F1 {size / scale} Tf {scale} 0 0 {scale} 50 {700 - 30 * place} Tm ({text}) Tj ET"
-            for place, (text, size) in enumerate(lines)
-        ]
-        stream = "\n".join(runs).encode()
-        objects.append(b"<</Length %d>>\nstream\n%s\nendstream" % (len(stream), stream))
-        resources = b"/Resources<</Font<</F1 3 0 R>>>>/MediaBox[0 0 612 792]"
-        objects.append(b"<</Type/Page/Parent 2 0 R%s/Contents %d 0 R>>" % (resources, len(objects)))
-        kids.append(b"%d 0 R" % len(objects))
-    objects[1] = b"<</Type/Pages/Kids[%s]/Count %d>>" % (b" ".join(kids), len(kids))
-    out, places = b"%PDF-1.4\n", []
-    for number, body in enumerate(objects, start=1):
-        places.append(len(out))
-        out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
-    table = b"".join(b"%010d 00000 n \n" % place for place in places)
-    head = b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
-    trailer = b"trailer<</Size %d/Root 1 0 R/Info 4 0 R>>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, len(out))
-    return out + head + table + trailer
-
-
 def _pieces(pages: Sequence[Lines], *, scale: float = 1.0) -> list[tuple[tuple[str, ...], str, int]]:
-    pieces: Sequence[Piece] = parse_pdf(_pdf(pages, scale=scale), Path("x.pdf")).pieces
+    pieces: Sequence[Piece] = parse_pdf(sized_pdf(pages, scale=scale), Path("x.pdf")).pieces
     return [(piece.headings, piece.text, piece.number) for piece in pieces]
 
 
@@ -60,9 +34,9 @@ def test_large_lines_are_headings_by_their_size_and_a_section_goes_on_over_the_p
 
 
 def test_the_title_is_that_of_the_file_unless_a_program_made_it_up_and_else_the_largest_heading() -> None:
-    assert parse_pdf(_pdf(HANDBOOK, title="Rules"), Path("x.pdf")).title == "Rules"
-    assert parse_pdf(_pdf(HANDBOOK, title="Microsoft Word - rules.doc"), Path("x.pdf")).title == "The handbook"
-    assert parse_pdf(_pdf(HANDBOOK), Path("x.pdf")).title == "The handbook"
+    assert parse_pdf(sized_pdf(HANDBOOK, title="Rules"), Path("x.pdf")).title == "Rules"
+    assert parse_pdf(sized_pdf(HANDBOOK, title="Microsoft Word - rules.doc"), Path("x.pdf")).title == "The handbook"
+    assert parse_pdf(sized_pdf(HANDBOOK), Path("x.pdf")).title == "The handbook"
 
 
 def test_pages_stay_whole_where_letters_are_of_one_size_or_most_are_large() -> None:

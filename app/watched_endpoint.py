@@ -103,6 +103,7 @@ class WatchedEndpoint(EndpointAnswerer):
         for line in lines:
             kind, _, data = line.partition(":")
             if kind != "data" or data.strip() == "[DONE]":
+                yield {}  # a sign of life: whoever watches is asked whether to stop
                 continue
             try:
                 event = json.loads(data)

@@ -5,7 +5,9 @@ Answers are kept, so that asking again costs nothing. It scores none of them.
 
 from __future__ import annotations
 
+import hashlib
 import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,11 +110,24 @@ def checkpoint_of(run: RunFolder, step: int) -> Contestant:
             expected=f"one of {', '.join(map(str, sorted(folders)))}" if folders else "a run that keeps checkpoints",
         )
     recipe = Recipe.load(run.path / "recipe.yaml")
-    place = cache() / "checkpoints" / f"{run.path.name}@{step}"
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(parents=True)
-    for pattern in _ANSWERING:
-        for file in folders[step].glob(pattern):
-            (place / file.name).symlink_to(file.resolve())
-    recipe.save(place / "recipe.yaml")
+    place = _laid_out(folders[step], recipe)
     return Contestant(f"{run.path.name}@{step}", recipe.model, place)
+
+
+def _laid_out(checkpoint: Path, recipe: Recipe) -> Path:
+    """A folder of links to what answers take of a checkpoint; made once, in one step, as several may ask at once."""
+    files = sorted(file.resolve() for pattern in _ANSWERING for file in checkpoint.glob(pattern))
+    marks = [(str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files]
+    place = cache() / "checkpoints" / hashlib.sha256(repr((marks, recipe)).encode()).hexdigest()[:20]
+    if place.is_dir():
+        return place
+    place.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(dir=place.parent))
+    for file in files:
+        (made / file.name).symlink_to(file)
+    recipe.save(made / "recipe.yaml")
+    try:
+        made.rename(place)
+    except OSError:  # another was quicker
+        shutil.rmtree(made)
+    return place

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from advisor.metrics import metric_for
+from advisor.training_worker import scorer_for
 from app.components.actions import Act, act_button, acting_html, on_act
 from app.components.cards import empty, link, section
 from app.components.held_out_rows import PAGE_ROWS, Open, held_out_table, score_tiles
@@ -37,7 +37,7 @@ from app.held_out import (
 )
 from app.models import Models
 from app.workspace import Project, Workspace, created, find
-from dataset_tools import Example, UsageError, detect_task_type
+from dataset_tools import Example, UsageError
 from dataset_tools.errors import FittingRoomError
 from training.runs.folder import RunFolder
 
@@ -227,7 +227,9 @@ class HeldOutRows:
             wanted=wanted,
             progress=lambda done, total: tell(done),
         )
-        scores = metric_for(detect_task_type(wanted).kind).scores([answer.text for answer in told], wanted)
+        # The run's own metric, else that of all its rows' kind: never of the few that are asked.
+        score = scorer_for(run.read_rows("train"), metric=run.status().get("metric"))
+        scores = score(examples, [answer.text for answer in told])
         return [Cell(answer.text, score, answer.stopped) for answer, score in zip(told, scores, strict=True)]
 
     def _keep(self, source: str, held: HeldOut, act: Act) -> Any:

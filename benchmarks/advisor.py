@@ -160,8 +160,7 @@ class Scoring:
 
     def _trainer(self, name: str) -> Callable[[Any, Any], Path]:
         def train(rows: Any, held_out: Any) -> Path:
-            left = self.ends - time.time()
-            seconds = None if left == float("inf") else left
+            seconds = min(self.ends - time.time(), 60 * self.options.train_minutes)
             return self.models.train(
                 name, rows, held_out, seconds=seconds, seed=self.options.seed, on_event=lambda event: None
             ).adapter
@@ -346,6 +345,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--margin", type=float, default=DEFAULT_MARGIN)
     parser.add_argument("--model", default="embedded")
     parser.add_argument("--train", action="store_true", help="score the tuned arms too")
+    parser.add_argument("--train-minutes", type=float, default=10, help="for each training")
     return parser.parse_args()
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,6 +52,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.path for item in items if "faults" in item.path.parts
     }
     items.sort(key=lambda item: 0 if item.path in long else 1 if item.path in later else 2)
+
+
+_MANY_MODULES = 100
+_loaded = [0]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Take what heavy imports have made out of the collector's sight.
+
+    torch, transformers and gradio leave a million objects that stay for good. To walk them all again took up to 40% of
+    the time of tests that train, as the trainer asks for a full collection again and again.
+    """
+    if len(sys.modules) > _loaded[0] + _MANY_MODULES:
+        _loaded[0] = len(sys.modules)
+        gc.collect()
+        gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call() -> None:
+    """Also after the fixtures, which import the most."""
+    pytest_runtest_setup()
 
 
 @pytest.fixture(scope="session", autouse=True)

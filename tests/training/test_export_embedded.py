@@ -1,4 +1,4 @@
-"""The embedded model, trained for three steps and exported for real: merged, and as GGUF."""
+"""The embedded model, trained for a few steps, looked over, and exported for real: merged, and as GGUF."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,12 +23,14 @@ COLOURS = {"strawberry": "RED", "ocean": "BLUE", "grass": "GREEN", "cherry": "RE
 SAYINGS = ("What is the colour of {}? Answer with one word.", "Name the colour of {}   3 times 12, in one word.")
 
 
-def test_the_embedded_model_is_trained_merged_written_as_gguf_and_proven(tmp_path: Path) -> None:
+def test_the_embedded_model_is_trained_looked_over_merged_written_as_gguf_and_proven(tmp_path: Path) -> None:
     rows = [Example.of(saying.format(thing), colour) for saying in SAYINGS for thing, colour in COLOURS.items()]
-    knobs = {"batch_size": 4, "micro_batch_size": 4, "max_steps": 3, "learning_rate": 1e-3, "evaluations": 1}
+    knobs = {"batch_size": 4, "micro_batch_size": 4, "max_steps": 8, "learning_rate": 5e-4, "evaluations": 1}
     recipe = Recipe(embedded.NAME, dry_run=False, **knobs)
-    run = start_training(recipe, rows[:8], validation=rows[8:], folder=tmp_path / "run", quick=True)
-    assert watch(run)["steps"] == 3
+    run = start_training(recipe, rows[:8], validation=rows[8:], folder=tmp_path / "run")
+    result = watch(run)
+    assert result["steps"] == 8
+    looks_well(result["health"])
     merged = export(run, "merged", tmp_path / "merged", rows=4)
     assert merged.proof.against_16_bit is not None
     assert merged.proof.against_16_bit.divergence < 0.01, "only rounding the weights to bfloat16 may differ"
@@ -36,6 +39,17 @@ def test_the_embedded_model_is_trained_merged_written_as_gguf_and_proven(tmp_pat
     assert gguf.files["desk.Q8_0.gguf"] < 0.54 * merged.files["model.safetensors"]
     assert gguf.files.keys() >= {"Modelfile", "README.md"} and gguf.proof.rows == 4
     assert "HuggingFaceTB/SmolLM2-135M-Instruct" in (tmp_path / "desk" / "README.md").read_text()
+
+
+def looks_well(card: dict[str, Any]) -> None:
+    """The whole card of a model that was tuned a little, none of whose weights are lost."""
+    findings = {finding["id"]: finding for finding in card["card"]}
+    assert card["alive"] and findings["alive"]["light"] == "green"
+    forgetting = findings["forgetting"]
+    assert forgetting["light"] in ("green", "amber") and forgetting["figures"]["before"] < 5
+    assert findings["gap"]["figures"]["train_gain"] > 0.1
+    assert findings["memorised"]["light"] == "grey"
+    assert findings["refusals"]["figures"]["asked"] == 40
 
 
 @pytest.mark.skipif(find_converter() is None, reason="llama.cpp's converter is not installed")

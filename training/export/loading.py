@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -74,15 +77,29 @@ def read_gguf_as(file: Path, config: Any, *, dtype: str) -> Any:
     import torch
     from transformers import AutoModelForCausalLM, GgufConfig
 
-    model = AutoModelForCausalLM.from_pretrained(
-        str(file.parent),
-        gguf_file=file.name,
-        config=config,
-        dtype=torch.bfloat16,
-        quantization_config=GgufConfig(dequantize=True),
-        trust_remote_code=False,
-    )
+    with _one_map_of_names():
+        model = AutoModelForCausalLM.from_pretrained(
+            str(file.parent),
+            gguf_file=file.name,
+            config=config,
+            dtype=torch.bfloat16,
+            quantization_config=GgufConfig(dequantize=True),
+            trust_remote_code=False,
+        )
     return model.to(device=machine().device, dtype=getattr(torch, dtype)).eval()
+
+
+@contextmanager
+def _one_map_of_names() -> Iterator[None]:
+    """transformers 5.23 has gguf make its map of tensors' names again for each module: 400 times for 30 layers."""
+    import gguf
+
+    original = gguf.get_tensor_name_map
+    gguf.get_tensor_name_map = cache(original)
+    try:
+        yield
+    finally:
+        gguf.get_tensor_name_map = original
 
 
 def sixteen_bit_dtype(name: str) -> str:

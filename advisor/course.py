@@ -1,7 +1,7 @@
 """One comparison while it runs: reading, planning, a diagnosis, arm by arm, then the verdict and what it rests on.
 
-It owns the order of the work and tells of it; what is to be done is `advisor.plan`'s part, what is said of the scores
-`advisor.results`', and everything about models `advisor.models`'.
+It owns the order of the work and tells of it; what is to be done is `advisor.plan`'s part, how the arms answer
+`advisor.race`'s, what is said of the scores `advisor.results`', and everything about models `advisor.models`'.
 """
 
 from __future__ import annotations
@@ -9,27 +9,25 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from copy import copy
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from advisor.answering import Answer, Answerer
 from advisor.approaches import Prompt, Tools
-from advisor.arms import ArmResult, Leader, Likely, Round, answer_all, joined, out_of_the_race, prepare
-from advisor.budget import DEFAULT_CPU_MINUTES, MOST_LIKELIHOODS, Budget
+from advisor.arms import ArmResult
+from advisor.budget import DEFAULT_CPU_MINUTES, Budget
 from advisor.curve import learning_curve
 from advisor.diagnosis import Gap, diagnose
 from advisor.diagnosis.probes import TEMPERATURE, TRIES
 from advisor.judging import Judge, as_an_opinion, put_right
-from advisor.likelihood import Likelihoods, likelihoods
-from advisor.lineup import ARMS, Arm
+from advisor.lineup import Arm
 from advisor.models import Models
 from advisor.near_far import near_rows
 from advisor.plan import Planner, choose_arms, longest_answer, prompt_sizes
+from advisor.race import Race
 from advisor.report import items_csv, to_html, to_markdown
 from advisor.request import ComparisonRequest
-from advisor.results import items, judged, wider
+from advisor.results import items, judged
 from advisor.retrieval import embed
 from advisor.rows import read_rows
 from advisor.task import Task, own_metric
@@ -66,7 +64,6 @@ class Course:
     loading: str = "loading the model"
     left_out: list[str] = field(default_factory=list)
     reasons: dict[str, str] = field(default_factory=dict)
-    _last_progress: float = 0.0
     _arm: str = ""
     _heart: Heartbeat = field(init=False, repr=False)
 
@@ -205,9 +202,6 @@ class Course:
         self.reasons[arm.name] = reason
         self.tell("arm", arm=arm.name, state="skipped", reason=reason)
 
-    def _kept(self, arm: Arm) -> Path:
-        return self.run_folder.path / "arms" / f"{arm.name}.json"
-
     def _plan(self, arms: Sequence[Arm]) -> dict[str, Any]:
         """What will be done, from here on kept to; and what is left out for it."""
 
@@ -270,32 +264,18 @@ class Course:
 
     def _run_arms(self, arms: Sequence[Arm]) -> list[ArmResult]:
         self.run_folder.update(state="running")
-        results: list[ArmResult] = []
-        finished = self._left_out_before()
-        for place, arm in enumerate(arms):
-            if self._kept(arm).exists():
-                result = ArmResult.load(self._kept(arm))
-                self.tell("phase", phase=f"{arm.title}: kept from the run before")
-            elif arm.name in finished:
-                self._skip(arm, finished[arm.name])
-                continue
-            else:
-                to_come = [other.name for other in arms[place:] if other.approach.needs_training]
-                run = self._run_arm(arm, to_come, self._leader(results))
-                if isinstance(run, str):
-                    self._skip(arm, run)
-                    continue
-                result = run
-                result.save(self._kept(arm))
-            results.append(result)
-            self.budget.learn(arm.name, result.seconds / len(result.scores))
-            row = result.to_dict(
-                [example.completion for example in self.test],
-                self.tools.task.metric,
-                wider=wider(result.name, len(self.parts)),
-            )
-            dropped = {"reason": result.dropped.sentence} if result.dropped else {}
-            self.tell("arm", arm=arm.name, state="done", score=row["score"], interval=row["interval"], **dropped)
+        self.race = Race(
+            self.request,
+            self.run_folder.path,
+            self.models,
+            self.budget,
+            self.parts,
+            self.tell,
+            self.left_out,
+            finished=self._left_out_before(),
+        )
+        results = self.race.run(arms)
+        self.reasons |= self.race.skipped
         return results
 
     def _left_out_before(self) -> dict[str, str]:
@@ -305,143 +285,6 @@ class Course:
         except (OSError, ValueError):
             return {}
         return {arm["name"]: str(arm["skipped"]) for arm in result["arms"] if arm["skipped"]}
-
-    def _leader(self, results: Sequence[ArmResult]) -> Leader | None:
-        """The best of the arms that have answered all rows; the cheaper of those that are level."""
-        whole = [result for result in results if result.dropped is None]
-        if not whole:
-            return None
-        best = max(whole, key=lambda result: (sum(result.scores), -ARMS[result.name].rank))
-        return Leader(best.name, best.title, best.scores, ARMS[best.name].rank)
-
-    def _run_arm(self, arm: Arm, tuned_to_come: Sequence[str], leader: Leader | None) -> ArmResult | str:
-        """One arm on all folds, or why it was left out."""
-        rows = len(self.test)
-        self.tell("arm", arm=arm.name, state="preparing", done=0, total=rows)
-        seconds = None
-        if arm.approach.needs_training:
-            folds = len(self.parts)
-            seconds = self.budget.training_seconds(arm.name, [*tuned_to_come, *[arm.name] * (folds - 1)], rows=rows)
-            if seconds == 0:
-                return f"too little of the {self.budget.minutes:g} minutes is left to train; raise --budget"
-            if len(tuned_to_come) + folds > 2:
-                self.models.expect_trainings()
-        made: list[ArmResult] = []
-        dropped, asked = None, Round(self.test, self.tools.task.metric, self._longest_answer, leader=leader)
-        for place, part in enumerate(self.parts):
-            whole = len(self.parts) == 1
-            done = sum(len(result.scores) for result in made)
-            made.append(self._run_part(arm, place, seconds, replace(asked, test=part.task.test), done=done))
-            dropped = made[-1].dropped
-            if not whole:
-                scores = [score for result in made for score in result.scores]
-                dropped = out_of_the_race(arm, scores, asked)
-            if dropped:
-                break
-        return joined(made, dropped)
-
-    def _run_part(self, arm: Arm, place: int, seconds: float | None, asked: Round, *, done: int) -> ArmResult:
-        """One arm on one fold; with several it races its leader after each fold, and not within one."""
-        answerer, training = self.models.endpoint() if arm.elsewhere else self.models.base(), dict[str, Any]()
-        assert answerer is not None
-        part, folds = self.parts[place], len(self.parts)
-        tools = copy(part)  # which shares the indexes that were made
-        tools.base, tools.trial = answerer, self._trial(arm, answerer)
-        if arm.approach.needs_training:
-            tools.train = self._trainer(arm.name, seconds, training, fold=place + 1 if folds > 1 else None)
-        approach = arm.approach()
-        setup = prepare(approach, tools)
-        self.tools.removed_passages = max(self.tools.removed_passages, tools.removed_passages)
-        if approach.adapter is not None:
-            answerer = self.models.tuned(approach.adapter)
-        return answer_all(
-            arm,
-            approach,
-            answerer,
-            asked if folds == 1 else replace(asked, leader=None),
-            tokenizer=self.tools.tokenizer,
-            setup_seconds=setup,
-            progress=self._progress(arm.name, done),
-            training=training or None,
-            likely=None if arm.elsewhere else self._likely(arm, approach.adapter),
-        )
-
-    def _likely(self, arm: Arm, adapter: Path | None) -> Likely:
-        """How likely an arm's model finds the wanted answers, as far as there is time for such a figure."""
-
-        def likely(prompts: Sequence[Prompt], examples: Sequence[Example]) -> Likelihoods:
-            pressing = self.budget.minutes is not None and len(self.test) > MOST_LIKELIHOODS
-            if pressing:
-                return Likelihoods(skipped=f"there is a time budget, and more than {MOST_LIKELIHOODS} test rows")
-            seconds = self.budget.likelihood_seconds(folds=len(self.parts))
-            if not seconds or self.models.nll((), (), adapter=adapter) is None:  # which loads the model
-                return Likelihoods(skipped="the time budget is used up" if not seconds else "the model gives none")
-            self.tell("phase", phase="how likely it finds the wanted answers", arm=arm.name)
-            began = time.perf_counter()
-
-            def nll(some: Sequence[Prompt], wanted: Sequence[str]) -> list[tuple[float, int]]:
-                return self.models.nll(some, wanted, adapter=adapter) or []
-
-            found = likelihoods(prompts, examples, nll=nll, seconds=seconds)
-            self.budget.likelihoods_took += time.perf_counter() - began
-            return found
-
-        return likely
-
-    def _trial(self, arm: Arm, answerer: Answerer) -> Any:
-        """A way to try prompts on validation rows, as `Tools.trial` asks."""
-
-        def trial(prompts: Sequence[Prompt], examples: Sequence[Example]) -> tuple[float, ...]:
-            if not prompts:
-                return ()
-            self.tell("arm", arm=arm.name, state="tuning", done=0, total=len(prompts))
-            answers = self._ask(answerer, prompts, examples)
-            wanted, asked = [example.completion for example in examples], [example.prompt for example in examples]
-            return self.tools.task.metric.scores([answer.text for answer in answers], wanted, asked)
-
-        return trial
-
-    def _progress(self, arm: str, before: int) -> Callable[[int, int], None]:
-        rows = len(self.test)
-
-        def progress(done: int, total: int) -> None:
-            if done == total or time.time() - self._last_progress > 0.5:
-                self._last_progress = time.time()
-                self.tell("arm", arm=arm, state="answering", done=before + done, total=rows)
-
-        return progress
-
-    def _trainer(self, arm: str, seconds: float | None, training: dict[str, Any], *, fold: int | None) -> Any:
-        """A function that trains on rows as `Tools.train` asks; what came out is noted in `training`."""
-
-        def train(rows: Sequence[Example], held_out: Sequence[Example]) -> Path:
-            self.tools.task.guard.require_clean(self.tools.task.pool, "training")
-            trained = self.models.train(
-                arm if fold is None else f"{arm}-fold-{fold}",
-                rows,
-                held_out,
-                seconds=seconds,
-                seed=self.request.seed,
-                on_event=lambda event: self._tell_training(arm, event),
-            )
-            training.update(trained.outcome)
-            passes, wanted = trained.outcome["passes"], trained.outcome["epochs"]
-            if passes < wanted - 0.01 and self.budget.minutes is not None:
-                self.left_out.append(
-                    f"{arm}: {passes:g} of {wanted:g} passes over the training rows, "
-                    f"to keep to {self.budget.minutes:g} minutes"
-                )
-            return trained.adapter
-
-        return train
-
-    def _tell_training(self, arm: str, event: dict[str, Any]) -> None:
-        """Pass on what a training run says of its progress; how it ends is said by the arm."""
-        if event["event"] == "plan":
-            self.tell("arm", arm=arm, state="training", reason=event["sentence"])
-        elif event["event"] in ("phase", "training", "step", "evaluation", "health"):
-            values = {key: value for key, value in event.items() if key not in ("event", "time", "arm")}
-            self.tell(event["event"], **values, arm=arm)
 
     def _learning_curve(self, results: Sequence[ArmResult]) -> dict[str, Any] | None:
         """Whether more rows would help the tuned arm; None unless it was asked for."""
@@ -461,7 +304,7 @@ class Course:
             max_new_tokens=self._longest_answer,
             seed=self.request.seed,
             seconds=seconds if self.budget.minutes is not None else None,
-            on_event=lambda event: self._tell_training("qlora", event),
+            on_event=lambda event: self.race.tell_training("qlora", event),
         )
         write_text_atomically(file, json.dumps(curve) + "\n")
         return curve

@@ -143,6 +143,9 @@ class TerminalProgress:
             self._finish(arm, f"{100 * event['score']:.1f}  [{100 * low:.1f} to {100 * high:.1f}]{dropped}")
         elif state == "skipped":
             self._finish(arm, f"left out: {event['reason']}")
+        elif state == "waiting":
+            note = f"{event['done']} of {total} answered; the best so far goes first"
+            self._note(arm, note, done=event["done"], total=total)
         else:
             self._note(arm, _DOING.get(state, "training starts"))
 

@@ -26,7 +26,7 @@ import numpy.typing as npt
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # before this folder, whose files hide packages
 
 from advisor.approaches import Tools
-from advisor.arms import ArmResult, Leader, Round, looks, out_of_the_race
+from advisor.arms import ArmResult, Leader, Round, heat, looks, out_of_the_race
 from advisor.dropouts import with_dropouts
 from advisor.lineup import ARMS, Arm, asked_for, why_not
 from advisor.models import LocalModels
@@ -209,10 +209,11 @@ def _user(truth: Truth, drawn: npt.NDArray[np.int64], margin: float) -> Outcome:
 
 
 def race(seen: dict[str, Floats]) -> list[ArmResult]:
-    """The arms from cheap to dear, each as far as it goes against the best of those that are whole."""
-    results: list[ArmResult] = []
-    for name, scores in seen.items():
-        whole = [each for each in results if not each.dropped]
+    """The arms in the order of the race, each as far as it goes against the best of those that are whole."""
+    results: dict[str, ArmResult] = {}
+    for name in race_order(seen):
+        scores = seen[name]
+        whole = [each for each in results.values() if not each.dropped]
         best = max(whole, key=lambda each: (sum(each.scores), -ARMS[each.name].rank), default=None)
         leader = Leader(best.name, best.title, best.scores, ARMS[best.name].rank) if best else None
         asked: Any = Round([None] * len(scores), None, 0, leader=leader)  # type: ignore[list-item, arg-type]
@@ -222,8 +223,19 @@ def race(seen: dict[str, Floats]) -> list[ArmResult]:
             if dropped:
                 break
         answered = tuple(float(score) for score in scores[:upto])
-        results.append(ArmResult(name, ARMS[name].title, (), answered, 0.0, 0.0, dropped=dropped))
-    return results
+        results[name] = ArmResult(name, ARMS[name].title, (), answered, 0.0, 0.0, dropped=dropped)
+    return [results[name] for name in seen]
+
+
+def race_order(seen: dict[str, Floats]) -> list[str]:
+    """As `advisor.race` has it: what asks no model, the best of the heats, what is trained."""
+
+    def place(name: str) -> tuple[int, float, int]:
+        approach, scores = ARMS[name].approach, seen[name]
+        group = 2 if approach.needs_training else 1 if approach.asks_model else 0
+        return group, -float(scores[: heat(scores.size)].sum()) if group == 1 else 0.0, ARMS[name].rank
+
+    return sorted(seen, key=place)
 
 
 def policies(seen: dict[str, Floats]) -> dict[str, str]:

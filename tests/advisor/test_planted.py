@@ -150,13 +150,25 @@ def test_an_arm_that_is_clearly_worse_is_dropped_early_and_spares_its_answers(to
     result = course.run()
     assert advice(result) == ("winner", "zero-shot")
     row = arm(result, "few-shot")
-    assert (row["n"], row["dropped"]["why"], row["dropped"]["leader"]) == (25, "worse", "zero-shot")
+    assert (row["n"], row["dropped"]["why"], row["dropped"]["leader"]) == (12, "worse", "zero-shot")
     assert row["score"] < 0.6 and result["verdict"]["sentence"].startswith("Zero-shot: it beats the only other")
     tested = {question for question, _ in planted.led_astray().test}
     with_examples = [
         prompt for _, prompt in _models(course).asked["base"] if len(prompt) > 1 and prompt[-1].content in tested
     ]
-    assert len(with_examples) == 25
+    assert len(with_examples) == 12
+
+
+def test_the_best_of_the_heats_goes_first_and_a_cheaper_arm_that_is_clearly_worse_leaves(
+    tokenizer: Any, tmp_path: Path
+) -> None:
+    course = course_of(planted.private_format(), tmp_path, tokenizer, arms=("zero-shot", "few-shot"))
+    result = course.run()
+    assert advice(result) == ("winner", "few-shot")
+    assert arm(result, "few-shot")["n"] == result["task"]["rows"]["test"] > 50
+    row = arm(result, "zero-shot")
+    assert (row["n"], row["dropped"]["why"], row["dropped"]["leader"]) == (12, "worse", "few-shot")
+    assert [row["name"] for row in result["arms"]][:2] == ["zero-shot", "few-shot"], "the table is in the order of cost"
 
 
 def test_a_memoriser_wins_on_a_condition_alone(compare: Compare) -> None:

@@ -49,6 +49,22 @@ def test_an_equal_or_better_arm_is_dropped_as_worse_in_1_percent_of_races_at_mos
     assert dropped(graded(gap, n=ROWS, runs=runs, seed=2)) <= most
 
 
+@pytest.mark.parametrize("rows", [50, ROWS])
+def test_an_equal_arm_is_dropped_as_worse_in_2_percent_of_races_at_most_by_both_rules_together(rows: int) -> None:
+    runs, last = 2000, rows * 7 // 8
+    most = binom.ppf(0.999, runs, 0.02) / runs
+    assert dropped(pass_fail(0.0, n=rows, runs=runs, seed=11)[:, :last], planned=rows) <= most
+    assert dropped(graded(0.0, n=rows, runs=runs, seed=12)[:, :last], planned=rows) <= most
+
+
+def test_scores_that_differ_a_little_on_each_of_a_few_rows_are_seen_at_a_look() -> None:
+    behind = ([-0.3, 0.1, -0.2, 0.0] * 10)[:38]
+    assert race_decision(behind, finished=False).action == "go on"
+    assert race_decision(behind, finished=False, planned=50).why == "worse"
+    assert race_decision(behind[:24], finished=False, planned=50).action == "go on", "between the looks nothing counts"
+    assert race_decision([-0.3] * 19, finished=False, planned=24).action == "go on", "19 rows are too few"
+
+
 @pytest.mark.parametrize(("gap", "share"), [(-0.3, 0.99), (-0.2, 0.9), (-0.15, 0.65)])
 def test_a_much_worse_arm_is_dropped_before_the_end(gap: float, share: float) -> None:
     table = pass_fail(gap, differing=0.35, n=ROWS, runs=400, seed=3)

@@ -163,6 +163,9 @@ def test_tuning_and_leaving_the_race_are_seen_while_it_runs() -> None:
     }
     (state,) = arm_states([begun, tuning], ["a"])
     assert (state.state, state.detail) == ("tuning", "12 answers on rows held back for it")
+    waiting: dict[str, Any] = {"event": "arm", "arm": "a", "state": "waiting", "done": 10, "total": 40, "time": 3}
+    (state,) = arm_states([begun, answering, waiting], ["a"])
+    assert (state.state, state.share, state.detail) == ("waiting", 0.25, "10 of 40 rows; the best so far goes first")
     (state,) = arm_states([begun, tuning, answering, left], ["a"])
     assert (state.state, state.share, state.ended) == ("dropped", 0.25, 4)
     assert state.detail == "10.0 points [0, 30]; worse"

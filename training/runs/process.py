@@ -15,7 +15,7 @@ from training.runs import locks
 from training.runs.folder import ENDED, RunFolder
 from training.runs.warm import environment_of_runs, leave, start_warm
 
-_GOING = 30.0  # seconds that a process may take to end, with its libraries' own goodbyes
+_GOING = 60.0  # seconds that a process may take to end, with its libraries' own goodbyes
 
 
 def launch(module: str, folder: Path, *, lock: int | None = None) -> int:

@@ -61,9 +61,9 @@ def race_decision(
     it is at most k%.
 
     It is dropped as *worse* too if, on the first half or three quarters of the planned rows, it is behind by O'Brien
-    and Fleming's limit (1979; 2.86 and 2.34 standard errors): with few rows, or scores that differ a little on each, that
-    sees more. Simulated on 50 to 200 rows, both rules together drop an equal arm in 1.1 to 1.9% of the races, and one
-    that is 5 points better in less than .5%.
+    and Fleming's limit (1979; 2.86 and 2.34 standard errors): with few rows, or scores that differ a little on each,
+    that sees more. Simulated on 50 to 200 rows, both rules together drop an equal arm in 1.1 to 1.9% of the races, and
+    one that is 5 points better in less than .5%.
 
     It is dropped as *futile* if it is dearer than the leader and, on the first half of the planned rows, ahead by no
     more than half a standard error, or behind. (SCIENCE 2 has within

@@ -102,7 +102,8 @@ def _after_arm_event(state: ArmState, event: Mapping[str, Any]) -> ArmState:
             return replace(state, state="dropped", detail=f"{detail}; {event['reason']}", ended=event.get("time"))
         return replace(state, state=kind, share=1.0, detail=detail, ended=event.get("time"))
     if kind == "waiting":  # after its heat
-        return replace(state, state=kind, detail=f"{event['done']} of {event['total']} rows; the best so far goes first")
+        detail = f"{event['done']} of {event['total']} rows; the best so far goes first"
+        return replace(state, state=kind, detail=detail)
     if kind == "tuning":
         return replace(state, state=kind, share=0.0, detail=_trying(event), ended=None)
     if kind == "preparing":

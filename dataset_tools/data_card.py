@@ -21,6 +21,7 @@ from dataset_tools.fixes.log import file_hash
 from dataset_tools.fixes.opened import Needs, Opened, open_with_format
 from dataset_tools.fixes.rows import RowFixer
 from dataset_tools.lint import lint
+from dataset_tools.reading import Reading
 from dataset_tools.rendering import render
 from dataset_tools.report import Report
 from dataset_tools.task_type import MAX_LABEL_CHARS, TaskTypeGuess, detect_task_type
@@ -156,6 +157,7 @@ def data_card(
     tokenizer: Any = None,
     max_length: int | None = None,
     columns: Mapping[str, str] | None = None,
+    reading: Reading | None = None,
     report: Report | None = None,
     progress: Progress | None = None,
 ) -> DataCard:
@@ -169,6 +171,7 @@ def data_card(
         tokenizer: The tokenizer of a model, for the number of tokens.
         max_length: The tokens that training will keep of a row.
         columns: Which columns hold what, where the guess is wrong.
+        reading: Which sheet, or in which encoding, where the guess is wrong.
         report: The report of lint on this file, where there is one already.
         progress: Called with the number of rows seen, now and then.
 
@@ -177,10 +180,12 @@ def data_card(
         DataError: The file is empty, binary or too large, or no row of it can be used.
     """
     path = Path(path)
-    opened = open_with_format(path, columns=columns, needs=Needs(tokenizer, max_length))
+    opened = open_with_format(path, columns=columns, needs=Needs(tokenizer, max_length), reading=reading)
     if report is None:
         mapped = dict(columns) if columns else None
-        report = lint(path, tokenizer=tokenizer, max_length=max_length, columns=mapped, progress=progress)
+        report = lint(
+            path, tokenizer=tokenizer, max_length=max_length, columns=mapped, reading=reading, progress=progress
+        )
     tally = _Tally()
     tally.see_all(opened)
     if not tally.rows:

@@ -16,6 +16,7 @@ from dataset_tools.fixes.log import file_hash
 from dataset_tools.fixes.opened import Opened, open_with_format
 from dataset_tools.fixes.rows import RowFixer, line_of
 from dataset_tools.fixes.segments import segments
+from dataset_tools.reading import Reading
 from dataset_tools.split_leaks import LeakCheck, find_leaks
 from dataset_tools.splitting import split
 from dataset_tools.task_type import detect_task_type
@@ -90,6 +91,7 @@ def split_file(
     stratify: bool | None = None,
     exact: bool = False,
     columns: Mapping[str, str] | None = None,
+    reading: Reading | None = None,
     overwrite: bool = False,
 ) -> SplitResult:
     """Write train.jsonl, validation.jsonl and test.jsonl, each in a random order, and split.json, into a folder.
@@ -106,6 +108,7 @@ def split_file(
         stratify: Whether each set has its share of each answer; by default where answers are labels.
         exact: Refuse to make a set smaller than asked.
         columns: Which columns hold what, where the guess is wrong.
+        reading: Which sheet, or in which encoding, where the guess is wrong.
         overwrite: Replace files of an earlier split.
 
     Raises:
@@ -116,7 +119,7 @@ def split_file(
     path, folder = Path(path), Path(folder)
     targets = {name: folder / f"{name}.jsonl" for name in SETS}
     _refuse_to_overwrite(path, [*targets.values(), folder / RECORD], overwrite=overwrite)
-    opened = open_with_format(path, columns=columns)
+    opened = open_with_format(path, columns=columns, reading=reading)
     rows = _read(opened, group_by)
     if not rows.examples:
         raise DataError("the file has no usable row", where=str(path), next_step=f"fitting-room lint {path}")

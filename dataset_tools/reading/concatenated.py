@@ -39,9 +39,16 @@ def is_concatenated(data: bytes) -> bool:
     return False
 
 
-def read_concatenated(text: str) -> Parsed:
-    """Read all objects; one that is broken loses no other, and text that is no object is named."""
-    return _Reader(text).read()
+RUN_TOGETHER = Problem("objects-run-together", "JSON objects run together: neither JSON lines nor one JSON value")
+
+
+def read_concatenated(text: str, *, first: tuple[re.Pattern[str] | None, str] | None = None) -> Parsed:
+    """Read all objects; one that is broken loses no other, and text that is no object is named.
+
+    ``first`` is what the first object starts like (`Elements.first_key`) and the blanks before it, where this text is
+    the rest of one.
+    """
+    return _Reader(text, first).read()
 
 
 def split_objects(text: str) -> list[dict[str, object]]:
@@ -54,7 +61,7 @@ def split_objects(text: str) -> list[dict[str, object]]:
         if element is None or element.end is None or element.twice or not isinstance(element.value, dict):
             return []
         objects.append(element.value)
-        at = _behind_gap(text, element.end)
+        at = behind_gap(text, element.end)
     return objects
 
 
@@ -79,7 +86,7 @@ def _survey(text: str) -> tuple[int, int]:
             joined += 1
         else:
             alone += 1
-        at = _behind_gap(text, end)
+        at = behind_gap(text, end)
     return alone, joined
 
 
@@ -88,31 +95,31 @@ def _next_line_with_object(text: str, at: int) -> int:
     return found.end() - 1 if found else -1
 
 
-def _behind_gap(text: str, at: int) -> int:
+def behind_gap(text: str, at: int) -> int:
+    """The offset behind the blanks and commas at an offset."""
     found = _GAP.match(text, at)
     return found.end() if found else at
 
 
 class _Reader:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, first: tuple[re.Pattern[str] | None, str] | None) -> None:
         self._text = text
         self._elements = Elements(text)
         self._rows: list[Row] = []
         self._problems: list[Problem] = []
         self._records = 0
         self._spent = 0  # characters of broken objects, which may be read again from an object inside of them
-        start = _behind_gap(text, 0)
-        self._like_first = self._elements.first_key(start)
+        start = behind_gap(text, 0)
+        self._like_first, indent = first or (self._elements.first_key(start), self._elements.indent(start) or "")
         self._line_seen = (0, -1)  # a place, and the end of its line
-        self._new_line: str | None = "\n" + (self._elements.indent(start) or "") + "{"
+        self._new_line: str | None = "\n" + indent + "{"
 
     def read(self) -> Parsed:
-        at = _behind_gap(self._text, 0)
+        at = behind_gap(self._text, 0)
         while 0 <= at < len(self._text):
             at = self._object(at) if self._text[at] == "{" else self._no_object(at)
         if len(self._rows) > 1:
-            message = "JSON objects run together: neither JSON lines nor one JSON value"
-            self._problems.insert(0, Problem("objects-run-together", message))
+            self._problems.insert(0, RUN_TOGETHER)
         return Parsed(self._rows, self._problems, self._records)
 
     def _object(self, at: int) -> int:
@@ -121,7 +128,7 @@ class _Reader:
         self._problems += element.problems(self._records)
         if element.fault is None:
             self._rows.append(Row(element.line, self._records, element.value))
-        return _behind_gap(self._text, element.end) if element.end is not None else self._resume(at, element)
+        return behind_gap(self._text, element.end) if element.end is not None else self._resume(at, element)
 
     def _no_object(self, at: int) -> int:
         """Name the text up to the next object; one that begins a line (a note, say) takes that line."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import codecs
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from dataset_tools.errors import UsageError
 from dataset_tools.reading.opening import UnreadableError, looks_utf_16_or_32
+from dataset_tools.reading.packed import Unpacked
 from dataset_tools.reading.source import Problem
 
 # Longest first: the mark of UTF-32 starts with that of UTF-16.
@@ -18,6 +20,7 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _LEGACY = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "gb18030", "big5", "shift_jis", "euc_jp", "euc_kr"]
+_CHUNK = 2**20  # bytes re-coded at once
 _SAMPLE = 200_000  # bytes shown to the guesser; it is slow, and more does not change its mind
 
 
@@ -85,21 +88,55 @@ def _decode_as(data: bytes, path: Path, encoding: str) -> Decoded:
             next_step="name another encoding, or none to have it guessed",
         ) from error
     utf8 = text.removeprefix("\ufeff").encode("utf-8", errors="replace")
-    problem = Problem("encoding", f"read as {name}, as was asked; it was re-coded")
-    return Decoded(utf8, name, [] if name == "utf-8" else [problem])
+    return Decoded(utf8, name, recoded_problems(name, asked=True))
+
+
+def recoded_problems(encoding: str, *, asked: bool) -> list[Problem]:
+    """What is said of a text that was in another encoding than UTF-8, which the user named or its bytes tell."""
+    if asked:
+        return (
+            [] if encoding == "utf-8" else [Problem("encoding", f"read as {encoding}, as was asked; it was re-coded")]
+        )
+    return [Problem("encoding", f"the file is {encoding}, not UTF-8; it was re-coded")]
+
+
+def wide_encoding(data: bytes) -> str:
+    """The name of a text's encoding that is some form of UTF-16 or UTF-32."""
+    marked = next((name for bom, name in _BOMS if data.startswith(bom)), None)
+    return marked or ("utf-16-le" if data[1::2].count(0) >= data[::2].count(0) else "utf-16-be")
+
+
+def recode(file: BinaryIO, encoding: str) -> Unpacked | None:
+    """Write a text in UTF-8 into a temporary file, a piece at a time; None where it is not in this encoding.
+
+    A text that has no line feed gives None as well: its carriage returns may end its lines.
+    """
+    recoded, is_first, has_lines = Unpacked(), True, False
+    try:
+        decoder = codecs.getincrementaldecoder(encoding)()
+        file.seek(0)
+        with recoded.path.open("wb") as written:
+            while True:
+                chunk = file.read(_CHUNK)
+                text = decoder.decode(chunk, final=not chunk)
+                if is_first and text:
+                    text, is_first = text.removeprefix("\ufeff"), False
+                has_lines = has_lines or "\n" in text
+                written.write(text.encode("utf-8", errors="replace"))
+                if not chunk:
+                    return recoded if has_lines else None
+    except (LookupError, UnicodeDecodeError):
+        return None
 
 
 def _decode_wide(data: bytes, path: Path) -> Decoded:
-    encoding = next((name for bom, name in _BOMS if data.startswith(bom)), None)
-    if encoding is None:
-        encoding = "utf-16-le" if data[1::2].count(0) >= data[::2].count(0) else "utf-16-be"
+    encoding = wide_encoding(data)
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
         raise _no_encoding_fits(path, f"{encoding} at first sight, but not at byte {error.start}") from error
-    problem = Problem("encoding", f"the file is {encoding}, not UTF-8; it was re-coded")
     utf8 = text.encode("utf-8", errors="replace")  # a UTF-16 decoder gives no lone surrogates: nothing to replace
-    return Decoded(utf8, encoding, [problem])
+    return Decoded(utf8, encoding, recoded_problems(encoding, asked=False))
 
 
 def _decode_legacy(data: bytes, path: Path, *, first: int, problems: list[Problem]) -> Decoded:

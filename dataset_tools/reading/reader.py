@@ -18,11 +18,19 @@ from dataset_tools.errors import UsageError
 from dataset_tools.reading import opening, workbook
 from dataset_tools.reading.array_stream import stream_array
 from dataset_tools.reading.concatenated import is_concatenated, read_concatenated
-from dataset_tools.reading.encoding import Decoded, decode
+from dataset_tools.reading.encoding import (
+    Decoded,
+    decode,
+    recode,
+    recoded_problems,
+    require_encoding,
+    wide_encoding,
+)
 from dataset_tools.reading.json_array import read_json
 from dataset_tools.reading.json_lines import MAX_LINE_BYTES, stream_json_lines
 from dataset_tools.reading.json_values import JsonProblem, parse_value
 from dataset_tools.reading.memory import without_garbage_collection
+from dataset_tools.reading.object_stream import stream_objects
 from dataset_tools.reading.opening import (
     UnreadableError,
     looks_utf_16_or_32,
@@ -64,8 +72,9 @@ def read_source(path: Path) -> Source:
 def open_rows(path: Path, reading: Reading | None = None) -> RowStream:
     """Open a file of rows, whatever its name says it is.
 
-    JSON lines, large tables and large arrays in UTF-8 are streamed; what else there is (workbooks, rendered text, other
-    encodings) is held whole.
+    JSON lines, workbooks, and large tables, arrays and runs of objects are streamed, where these are text in UTF-8,
+    UTF-16, UTF-32 or an encoding that is named. What else there is (rendered text, an encoding that has to be guessed)
+    is held whole.
 
     Raises:
         UsageError: The path is missing, is a folder, or may not be read; or it cannot be read as ``reading`` says.
@@ -78,13 +87,16 @@ def open_rows(path: Path, reading: Reading | None = None) -> RowStream:
     if codec is None:
         return replace(_open_plain(path, path, reading), reading=reading)
     unpacked = unpack(path, codec)
-    stream = _open_plain(unpacked.path, path, reading)
+    return replace(_keeping(unpacked, _open_plain(unpacked.path, path, reading)), reading=reading)
+
+
+def _keeping(unpacked: Unpacked, stream: RowStream) -> RowStream:
+    """The rows of a temporary file, which lives as long as somebody can read from it."""
 
     def read(note: Note, _kept: Unpacked = unpacked) -> Iterator[Place]:
-        """The temporary file lives as long as somebody can read from it."""
         return stream.read(note)
 
-    return replace(stream, read=read, reading=reading)
+    return replace(stream, read=read)
 
 
 def _open_plain(file_path: Path, path: Path, reading: Reading) -> RowStream:
@@ -96,27 +108,61 @@ def _open_plain(file_path: Path, path: Path, reading: Reading) -> RowStream:
         if is_parquet(head):
             return open_parquet(file_path, path)
         if is_book:
-            return _held(path, "xlsx", "binary", (), workbook.read_workbook(file, path, reading.sheet))
+            table = workbook.open_workbook(file, path, reading.sheet)
+            return RowStream(path, "xlsx", "binary", (), table.columns, table.read)
+        is_large = file.seek(0, os.SEEK_END) > HELD_BYTES
+        recoded = _recoded(file, head, path, reading) if is_large else None
+        if recoded is not None:
+            return recoded
         if reading.encoding is not None:
             decoded = decode(read_whole(file, path), path, encoding=reading.encoding)
             require_text_bytes(decoded.utf8[:_HEAD_BYTES], path)
             return _decoded(path, decoded)
         require_text_bytes(head, path)
+        stream = _open_utf8(file, head, path, is_large=is_large)
+        return stream or _decoded(path, decode(read_whole(file, path), path))
+
+
+def _open_utf8(file: BinaryIO, head: bytes, path: Path, *, is_large: bool) -> RowStream | None:
+    """The rows of a file in UTF-8, a few at a time; None where it is in another encoding, or has to be held."""
+    is_joined = is_concatenated(head.removeprefix(codecs.BOM_UTF8))
+    if not (is_joined and is_large):
         head = _with_first_line(file, head, path)
-        text = head.removeprefix(codecs.BOM_UTF8)
-        is_lines = not is_concatenated(text) and _has_json_lines(text)
-        is_large = file.seek(0, os.SEEK_END) > HELD_BYTES
-        start = _utf8_start(file, head) if is_lines or is_large else None
-        if start is not None:
-            bom = (Problem("bom", "the file starts with a byte order mark; it was left out"),) if start else ()
-            if is_lines:
-                again = partial(file_path.open, "rb")
-                stream = _streamed(path, again, start, encoding="utf-8", problems=bom, head=head)
-                return replace(stream, file=file_path, start=start)
-            large = _large(path, partial(_text_file, file_path, start), bom, text.decode(errors="ignore"))
-            if large is not None:
-                return large
-        return _decoded(path, decode(read_whole(file, path), path))
+    text = head.removeprefix(codecs.BOM_UTF8)
+    is_lines = not is_joined and not is_concatenated(text) and _has_json_lines(text)
+    start = _utf8_start(file, head) if is_lines or is_large else None
+    if start is None:
+        return None
+    file_path = Path(file.name)
+    bom = (Problem("bom", "the file starts with a byte order mark; it was left out"),) if start else ()
+    if is_lines:
+        again = partial(file_path.open, "rb")
+        stream = _streamed(path, again, start, encoding="utf-8", problems=bom, head=head)
+        return replace(stream, file=file_path, start=start)
+    return _large(path, partial(_text_file, file_path, start), bom, text.decode(errors="ignore"), is_joined=is_joined)
+
+
+def _recoded(file: BinaryIO, head: bytes, path: Path, reading: Reading) -> RowStream | None:
+    """The rows of a large text in an encoding that was named, or that its first bytes tell, a few at a time.
+
+    None where it is in UTF-8 or another encoding, or has to be held.
+    """
+    asked = reading.encoding is not None
+    if not asked and not looks_utf_16_or_32(head):
+        return None
+    encoding = require_encoding(reading.encoding) if reading.encoding is not None else wide_encoding(head)
+    recoded = recode(file, encoding)
+    if recoded is None:
+        return None
+    with recoded.path.open("rb") as text:
+        head = text.read(_HEAD_BYTES)
+        require_text_bytes(head, path)
+        stream = _open_utf8(text, head, path, is_large=True)
+    if stream is None:
+        return None
+    problems = (*recoded_problems(encoding, asked=asked), *stream.problems)
+    stream = replace(stream, encoding=encoding, problems=problems, recoded=recoded.path)
+    return _keeping(recoded, stream)
 
 
 def _require_sense(reading: Reading, path: Path, *, is_book: bool, is_binary: bool) -> None:
@@ -141,10 +187,17 @@ def _decoded(path: Path, decoded: Decoded) -> RowStream:
 
 
 def _large(
-    path: Path, opened: Callable[[], AbstractContextManager[TextIO]], problems: tuple[Problem, ...], head: str
+    path: Path,
+    opened: Callable[[], AbstractContextManager[TextIO]],
+    problems: tuple[Problem, ...],
+    head: str,
+    *,
+    is_joined: bool,
 ) -> RowStream | None:
-    """The rows of a large array or table, a few at a time; None for what has to be held to be told."""
+    """The rows of a large array, table or run of objects, a few at a time; None for what has to be held to be told."""
     start = head.lstrip()
+    if is_joined:
+        return RowStream(path, "concatenated-json", "utf-8", problems, (), partial(stream_objects, opened))
     if _ARRAY_START.match(start.encode()):
         return RowStream(path, "json", "utf-8", problems, (), partial(stream_array, opened))
     if start.startswith(("{", "[")) or is_templated(head):

@@ -55,6 +55,7 @@ class RowStream:
     ``problems`` are those of the file as a whole (its encoding); ``columns`` is a table's header. ``read`` gives
     ``(line, record, value)`` for each row that can be read, and hands what is wrong with the others to its argument.
     ``file`` is the file of plain JSON lines that can be read in parts (`LineReader`), from the byte ``start`` on.
+    ``recoded`` is the text of a large file in another encoding, in UTF-8, which lives as long as ``read`` does.
     """
 
     path: Path
@@ -66,6 +67,7 @@ class RowStream:
     file: Path | None = None
     start: int = 0
     reading: Reading = Reading()
+    recoded: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,14 @@ from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import orjson
+
 from dataset_tools.errors import UsageError
-from dataset_tools.reading.header import LOOKED_AT, find_header
-from dataset_tools.reading.opening import UnreadableError
-from dataset_tools.reading.source import Parsed, Problem, Row
+from dataset_tools.reading.header import LOOKED_AT, Header, find_header
+from dataset_tools.reading.opening import UnreadableError, open_file
+from dataset_tools.reading.packed import Unpacked
+from dataset_tools.reading.source import Note, Place, Problem
+from dataset_tools.reading.table import Table
 
 MAX_UNPACKED = 2**30  # bytes of all parts: a "zip bomb" of a few MB unpacks to many GB otherwise
 MAX_COLUMNS = 1_000
@@ -49,7 +53,7 @@ _Record = tuple[int, list[str]]  # the row of the sheet, and its cells
 def is_workbook(file: BinaryIO) -> bool:
     """Whether a file is an Excel workbook that may be read: told from other ZIP archives by the names in it.
 
-    A workbook with a password is one too, so that `read_workbook` can say so. The position in the file is kept.
+    A workbook with a password is one too, so that `open_workbook` can say so. The position in the file is kept.
     """
     start = file.tell()
     file.seek(0)
@@ -62,8 +66,28 @@ def is_workbook(file: BinaryIO) -> bool:
         file.seek(start)
 
 
-def read_workbook(file: BinaryIO, path: Path, sheet: str | None = None) -> Parsed:
-    """Read the rows of a sheet by its header, the first row that is not empty. A row's line is its Excel row.
+def sheet_names(path: Path) -> tuple[str, ...]:
+    """The sheets of a workbook, that which is read when none is named first; none of what is no sound workbook.
+
+    Raises:
+        UsageError: The path is missing, is a folder, or may not be read.
+    """
+    with open_file(path) as file:
+        if not is_workbook(file):
+            return ()
+        try:
+            _require_readable(file, path)
+            sheets = _sheets(file)
+        except (UnreadableError, *_BROKEN):
+            return ()
+        return tuple(sheet.title for sheet in sorted(sheets, key=lambda sheet: sheet.sheet_state != "visible"))
+
+
+def open_workbook(file: BinaryIO, path: Path, sheet: str | None = None) -> Table:
+    """Open the rows of a sheet by its header, the first row that is not empty. A row's line is its Excel row.
+
+    The sheet is unpacked once, into a temporary file that lives as long as the table: to read it again takes long. What
+    is held is what openpyxl holds: the texts that cells share.
 
     It is the sheet of that name (case and blanks do not count), else the first that is not hidden.
 
@@ -74,6 +98,35 @@ def read_workbook(file: BinaryIO, path: Path, sheet: str | None = None) -> Parse
         UsageError: There is no such sheet.
         UnreadableError: The workbook is broken, has a password, unpacks to more than `MAX_UNPACKED`, or has no rows.
     """
+    _require_readable(file, path)
+    problems: list[Problem] = []
+    kept, head = Unpacked(), list[_Record]()
+    with kept.path.open("wb") as written:
+        for record in _records(file, path, problems, sheet=sheet):
+            if len(head) <= LOOKED_AT:
+                head.append(record)
+            written.write(orjson.dumps(record) + b"\n")
+    if not head:
+        raise UnreadableError(
+            "empty-file",
+            "the workbook is empty",
+            path=path,
+            found=f"no cell with something in it on {'the first sheet' if sheet is None else repr(sheet)}",
+            next_step="put the rows on the first sheet, or name theirs with --sheet",
+        )
+    later = [[*cells, *[""] * (len(head[0][1]) - len(cells))] for _, cells in head[1:]]
+    header = find_header(head[0][1], later, line=head[0][0])
+
+    def read(note: Note) -> Iterator[Place]:
+        for problem in (*problems, *header.problems):
+            note(problem)
+        return _named(kept, header, width=len(head[0][1]), note=note)
+
+    return Table(header.columns, read)
+
+
+def _require_readable(file: BinaryIO, path: Path) -> None:
+    """Refuse a workbook with a password, one that is no archive, and one that unpacks to too much."""
     file.seek(0)
     if file.read(4) == _OLE:
         raise _refusal(path, "an Excel workbook with a password", "save it without a password, then try again")
@@ -85,61 +138,51 @@ def read_workbook(file: BinaryIO, path: Path, sheet: str | None = None) -> Parse
     if unpacked > MAX_UNPACKED:
         found = f"an Excel workbook of {unpacked:,} bytes once unpacked, more than {MAX_UNPACKED:,}"
         raise _refusal(path, found, "save the sheet as CSV, then try again", check="too-large")
-    problems: list[Problem] = []
-    records = list(_records(file, path, problems, sheet=sheet))
-    if not records:
-        raise UnreadableError(
-            "empty-file",
-            "the workbook is empty",
-            path=path,
-            found=f"no cell with something in it on {'the first sheet' if sheet is None else repr(sheet)}",
-            next_step="put the rows on the first sheet, or name theirs with --sheet",
-        )
-    return _named(records, problems)
 
 
-def _named(records: list[_Record], problems: list[Problem]) -> Parsed:
+def _sheets(file: BinaryIO) -> Sequence[Any]:
+    """The sheets of a workbook whose rows are read as they are asked for."""
+    import openpyxl
+
+    file.seek(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of parts of the workbook that openpyxl does not know
+        sheets: Sequence[Any] = openpyxl.load_workbook(file, read_only=True, data_only=True).worksheets
+        return sheets
+
+
+def _named(kept: Unpacked, header: Header, *, width: int, note: Note) -> Iterator[Place]:
     """The rows by the names of their columns."""
-    first_row, first = records[0]
-    width = len(first)
-    later = [cells + [""] * (width - len(cells)) for _, cells in records[1 : LOOKED_AT + 1]]
-    header = find_header(first, later, line=first_row)
-    problems += header.problems
-    rows: list[Row] = []
-    number, above = 0, first_row
-    for line, cells in records[0 if header.first_is_row else 1 :]:
-        if line > above + 1:
-            blank = "a blank row" if line == above + 2 else f"{line - above - 1} blank rows"
-            problems.append(Problem("blank-line", blank, above + 1))
-        above = line
-        number += 1
-        if len(cells) > width:
-            message = f"{len(cells)} cells, but the header has {width} columns"
-            problems.append(Problem("column-count", message, line, number))
-            continue
-        filled = itertools.chain(cells, itertools.repeat(""))
-        named = zip(header.columns, filled, strict=False)
-        rows.append(Row(line, number, {name: cell for name, cell in named if name}))
-    return Parsed(rows, problems, number, header.columns)
+    number, above = 0, None
+    with kept.path.open("rb") as file:
+        for line, cells in map(orjson.loads, file):
+            if above is not None and line > above + 1:
+                blank = "a blank row" if line == above + 2 else f"{line - above - 1} blank rows"
+                note(Problem("blank-line", blank, above + 1))
+            is_header = above is None and not header.first_is_row
+            above = line
+            if is_header:
+                continue
+            number += 1
+            if len(cells) > width:
+                message = f"{len(cells)} cells, but the header has {width} columns"
+                note(Problem("column-count", message, line, number))
+                continue
+            filled = itertools.chain(cells, itertools.repeat(""))
+            named = zip(header.columns, filled, strict=False)
+            yield line, number, {name: cell for name, cell in named if name}
 
 
 def _records(file: BinaryIO, path: Path, problems: list[Problem], *, sheet: str | None) -> Iterator[_Record]:
     """The rows of the sheet that have something in them, without the empty cells at their ends."""
-    import openpyxl
-
-    file.seek(0)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of parts of the workbook that openpyxl does not know
-            book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-            found = _sheet(book.worksheets, sheet, path, problems)
-            if found is None:
-                return
-            found.reset_dimensions()  # what the file says of its own size is often wrong
-            first = next(_filled(found, MAX_COLUMNS), None)
-            if first is not None:
-                yield from _filled(found, min(MAX_COLUMNS, len(first[1]) + _BEYOND))
-            book.close()
+        found = _sheet(_sheets(file), sheet, path, problems)
+        if found is None:
+            return
+        found.reset_dimensions()  # what the file says of its own size is often wrong
+        first = next(_filled(found, MAX_COLUMNS), None)
+        if first is not None:
+            yield from _filled(found, min(MAX_COLUMNS, len(first[1]) + _BEYOND))
     except _BROKEN as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise

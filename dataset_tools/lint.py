@@ -315,7 +315,8 @@ class _Pass:
 
     def _look_at_rows(self, form: Format, rows: Iterator[Place]) -> None:
         setting, sound, progress = self.setting, form.sound, self.progress
-        lightly = not self._on_examples and not self._observers and self.into is None
+        drawn = any(check.needs for check in self._runnable)  # such a check looks at the rows that are drawn
+        lightly = not (self._on_examples or self._observers or drawn) and self.into is None
         see_rows = [observer.see_row for observer in self._observers.values() if isinstance(observer, RowObserver)]
         usable = record = 0
         for line, record, value in rows:

@@ -174,6 +174,14 @@ class Collector:
         return tuple(sorted(made, key=lambda finding: (_RANK[finding.severity], -finding.count)))
 
 
+def _fixes(check: Check, hits: Iterable[Hit]) -> str | None:
+    """What can be done about a check's hits, in words; None where nothing can, or for none of these."""
+    if check.fix is None or not any(hit.fixable for hit in hits):
+        return None
+    other = check.fix.otherwise
+    return check.fix.what if other is None else f"{check.fix.what}, or {other.what}"
+
+
 def _moved(hit: Hit, *, lines: int, records: int) -> Hit:
     line = None if hit.line is None else hit.line + lines
     return replace(hit, line=line, record=None if hit.record is None else hit.record + records)
@@ -189,6 +197,6 @@ def _finding(kept: _Kept, severity: Severity) -> Finding:
         count=kept.count,
         hits=kept.hits(),
         family=check.family,
-        fix=check.fix.what if check.fix else None,
+        fix=_fixes(check, kept.hits()),
         safe=check.fix.safe if check.fix else False,
     )

@@ -34,12 +34,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One place where a check strikes; without a line it is the whole file. ``severity`` overrides the check's own."""
+    """One place where a check strikes; without a line it is the whole file. ``severity`` overrides the check's own.
+
+    The check's fix has nothing to do with a row that is not ``fixable``, like one of two answers of which none is known
+    to be the wrong one.
+    """
 
     message: str
     line: int | None = None
     record: int | None = None
     severity: Severity | None = None
+    fixable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +137,8 @@ class Setting:
 
     ``views`` holds up to 5,000 rows drawn at random from all, and is complete once they have passed.
     ``read_again`` gives the examples of some records in a second pass, in their order. ``test_rows`` are the rows
-    that must not be among these; ``fields`` are the header of a table, or the keys of the first row.
+    that must not be among these; ``fields`` are the header of a table, or the keys of the first row. A check may keep
+    some of the places that it finds, but all of them where ``every_place`` is wanted, as it is by a fix.
     """
 
     tokenizer: Any = None
@@ -140,6 +146,7 @@ class Setting:
     test_rows: Sequence[Example] | None = None
     format: Format | None = None
     fields: tuple[str, ...] = ()
+    every_place: bool = False
     views: list[ExampleView] = field(default_factory=list)
     rows: int = 0
     usable: int = 0

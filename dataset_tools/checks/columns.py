@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,12 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dataset_tools.checks.base import Check, DatasetCheck, ExampleView, Hit, Setting
+from dataset_tools.checks.column_fixes import TYPES, as_types
+from dataset_tools.checks.fix import Fix, RowFix
 from dataset_tools.formats.base import Value
 
 _MOST_SHAPES = 2_000
-_PLACES = 1_000  # kept for each shape
+_PLACES = 1_000  # kept for each shape, where not all are wanted
 _NULL = type(None)
-_TYPES = {str: "a text", bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
 _CONTENTS = "messages[].content"
 
 
@@ -36,6 +38,7 @@ class ColumnTypes:
 
     def __init__(self, setting: Setting) -> None:
         self._shapes: dict[tuple[Any, ...], _Rows] = {}
+        self._places = sys.maxsize if setting.every_place else _PLACES
 
     def see(self, view: ExampleView) -> None:
         """Nothing: the row was seen before."""
@@ -56,7 +59,7 @@ class ColumnTypes:
         if rows is None:
             rows = self._new(shape)
         rows.count += 1
-        if rows.count <= _PLACES:
+        if rows.count <= self._places:
             rows.lines.append(line)
             rows.records.append(record)
 
@@ -68,19 +71,14 @@ class ColumnTypes:
         """Take what was seen in a later part of the file, whose lines and records were counted from its start."""
         for shape, others in packed.items():
             rows = self._shapes.get(shape) or self._new(shape)
-            room = max(0, _PLACES - rows.count)
+            room = max(0, self._places - rows.count)
             rows.count += others.count
             rows.lines.extend(array("Q", [line + lines for line in others.lines[:room]]))
             rows.records.extend(array("Q", [record + records for record in others.records[:room]]))
 
     def drifts(self) -> Iterator[Hit]:
         """A hit at each row where a key has a rarer type than elsewhere; null beside another type is none."""
-        counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        for shape, rows in self._shapes.items():
-            for path, types in _types_of(shape).items():
-                for name in types:
-                    counts[path][name] += rows.count
-        mixed = {path: names.most_common() for path, names in counts.items() if len(names) > 1}
+        mixed = self._mixed()
         if not mixed:
             return
         hits = []
@@ -90,6 +88,19 @@ class ColumnTypes:
                 message = "; ".join(faults)
                 hits += [Hit(message, *place) for place in zip(rows.lines, rows.records, strict=True)]
         yield from sorted(hits, key=lambda hit: hit.record or 0)
+
+    def usual_types(self) -> dict[str, str]:
+        """The type that most rows have, of each key that has several."""
+        return {path: counts[0][0] for path, counts in self._mixed().items()}
+
+    def _mixed(self) -> dict[str, list[tuple[str, int]]]:
+        """The types of each path that has several, and how many rows have them, the most frequent first."""
+        counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        for shape, rows in self._shapes.items():
+            for path, types in _types_of(shape).items():
+                for name in types:
+                    counts[path][name] += rows.count
+        return {path: names.most_common() for path, names in counts.items() if len(names) > 1}
 
     def _new(self, shape: tuple[Any, ...]) -> _Rows:
         """A place for the rows of a shape; one that nobody reads where there are too many shapes."""
@@ -114,7 +125,7 @@ def _types_of(shape: tuple[Any, ...]) -> dict[str, list[str]]:
 
 
 def _names(types: Iterable[type]) -> list[str]:
-    return sorted({_TYPES.get(kind, kind.__name__) for kind in types if kind is not _NULL})
+    return sorted({TYPES.get(kind, kind.__name__) for kind in types if kind is not _NULL})
 
 
 def _faults(types: Mapping[str, Sequence[str]], mixed: Mapping[str, Sequence[tuple[str, int]]]) -> Iterator[str]:
@@ -130,6 +141,12 @@ def _rows(count: int) -> str:
     return "1 row" if count == 1 else f"{count:,} rows"
 
 
+def _as_usual(setting: Setting) -> RowFix:
+    """Contents of messages have fixes of their own (`fields`)."""
+    usual = setting.share(ColumnTypes).usual_types()
+    return as_types({path: name for path, name in usual.items() if path != _CONTENTS})
+
+
 CHECKS: tuple[Check, ...] = (
     DatasetCheck(
         id="column-types",
@@ -139,5 +156,11 @@ CHECKS: tuple[Check, ...] = (
         why="TRL and the datasets library load rows into an Arrow table, which has one type a column or fails.",
         observer=ColumnTypes,
         run=ColumnTypes.drifts,
+        fix=Fix(
+            what="write the value in the type that most rows have, where it stays the same",
+            name="convert",
+            start=_as_usual,
+            otherwise=Fix(what="drop the row with the rarer type", name="drop", drop=True),
+        ),
     ),
 )

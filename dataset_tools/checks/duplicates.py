@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -112,11 +112,23 @@ def _conflicting_answers(keys: RowKeys) -> Iterator[Hit]:
         first[prompt].setdefault(answer, place.line)
     if all(len(answers) == 1 for answers in first.values()):
         return
-    severity: Severity = "error" if keys.setting.task.kind == "classification" else "warning"
+    are_labels = keys.setting.task.kind == "classification"
+    severity: Severity = "error" if are_labels else "warning"
+    usual = _majorities(keys) if are_labels else {}
     for place, prompt, answer in keys.repeated:
         rival = next((line for other, line in first[prompt].items() if other != answer), None)
         if rival is not None:
-            yield Hit(f"another answer than at line {rival}, to the same prompt", *place, severity)
+            wrong = usual.get(prompt, answer) != answer
+            yield Hit(f"another answer than at line {rival}, to the same prompt", *place, severity, fixable=wrong)
+
+
+def _majorities(keys: RowKeys) -> dict[int, int]:
+    """The answer that more rows have than any other, by prompt; none where two have as many."""
+    answers: defaultdict[int, Counter[int]] = defaultdict(Counter)
+    for _, prompt, answer in keys.repeated:
+        answers[prompt][answer] += 1
+    ranked = {prompt: found.most_common(2) for prompt, found in answers.items()}
+    return {prompt: top[0][0] for prompt, top in ranked.items() if len(top) == 1 or top[0][1] > top[1][1]}
 
 
 CHECKS: tuple[Check, ...] = (
@@ -138,5 +150,6 @@ CHECKS: tuple[Check, ...] = (
         why="For labels one is wrong (Northcutt et al. 2021, arxiv.org/abs/2103.14749); for open text it may be meant.",
         observer=RowKeys,
         run=_conflicting_answers,
+        fix=Fix(what="keep the label that most rows of the prompt have, drop the others; ties stay", drop=True),
     ),
 )

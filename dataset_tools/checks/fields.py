@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from dataset_tools.checks import values
+from dataset_tools.checks import message_keys, values
 from dataset_tools.checks.base import Check, DatasetCheck, ExampleCheck, ExampleView, Hit, RowCheck, RowView, Setting
 from dataset_tools.checks.fix import Fix
 from dataset_tools.checks.keys import misnamed_keys, with_usual_keys
@@ -13,13 +13,6 @@ from dataset_tools.checks.turns import each_turn
 from dataset_tools.formats.base import MISSING, type_name
 
 NULL_LIKE = frozenset({"nan", "none", "null", "n/a", "na", "undefined", "nil", "#n/a", "<na>", "nat"})
-# What a turn may hold beside role and content; what is not read here is harmless and said by nobody.
-_TURN_KEYS = frozenset(
-    {
-        *("role", "content", "name", "tool_calls", "tool_call_id", "function_call", "weight", "loss_weight"),
-        *("from", "value", "id", "refusal", "audio", "annotations"),
-    }
-)
 
 
 def _missing_field(row: RowView) -> Iterator[str]:
@@ -82,13 +75,6 @@ def _odd_weight(row: RowView) -> Iterator[str]:
         for key in ("weight", "loss_weight"):
             if values.is_odd_weight(turn.get(key)):
                 yield f"{at}.{key} is {turn[key]}, neither 0 nor 1"
-
-
-def _unread_keys(row: RowView) -> Iterator[str]:
-    for at, turn in each_turn(row.value):
-        unread = [key for key in turn if key not in _TURN_KEYS]
-        if unread:
-            yield f"{at} has keys that are not read: {', '.join(repr(key[:40]) for key in unread[:5])}"
 
 
 def _two_formats(row: RowView) -> Iterable[str]:
@@ -199,14 +185,7 @@ CHECKS: tuple[Check, ...] = (
         on_good_rows=True,
         fix=Fix(what="join the parts to one text", safe=True, row=values.with_flat_contents),
     ),
-    RowCheck(
-        id="unread-message-keys",
-        severity="info",
-        title="keys of a message that are not read",
-        why="What stands there is not trained on.",
-        run=_unread_keys,
-        on_good_rows=True,
-    ),
+    *message_keys.CHECKS,
     RowCheck(
         id="two-formats-in-row",
         severity="warning",

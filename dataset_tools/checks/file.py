@@ -9,6 +9,7 @@ from dataset_tools.checks.fix import Fix
 from dataset_tools.repairs import repaired_rows
 
 MIN_ROWS = 10  # OpenAI's fine-tuning guide asks for at least 10 examples; mistral-finetune for as many
+MAX_ROWS = 3_000_000  # Fireworks' limit of a data set; no service is known to take more
 MIN_TRAINABLE = 2
 
 
@@ -17,6 +18,11 @@ def _few_rows(setting: Setting) -> Iterator[Hit]:
     if rows < MIN_ROWS:
         message = f"{rows} usable rows, fewer than {MIN_ROWS}"
         yield Hit(message, severity="error" if rows < MIN_TRAINABLE else None)
+
+
+def _many_rows(setting: Setting) -> Iterator[Hit]:
+    if setting.rows > MAX_ROWS:
+        yield Hit(f"{setting.rows:,} rows, and {MAX_ROWS:,} are the most that Fireworks takes")
 
 
 def _mapped_columns(setting: Setting) -> Iterator[Hit]:
@@ -149,6 +155,13 @@ CHECKS: tuple[Check, ...] = (
         title="too few rows",
         why="Fine-tuning services ask for at least 10 rows and advise 50 to 100 (OpenAI, fine-tuning guide).",
         run=_few_rows,
+    ),
+    DatasetCheck(
+        id="too-many-rows",
+        severity="info",
+        title="more rows than services take",
+        why="An upload of so many is refused (Fireworks, fine-tuning guide: 3 to 3,000,000), and few tasks need them.",
+        run=_many_rows,
     ),
     DatasetCheck(
         id="mapped-columns",

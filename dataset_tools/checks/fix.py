@@ -21,10 +21,13 @@ class Fix:
         safe: It changes no meaning and loses nothing, so it needs no confirmation.
         row: A pure, idempotent function from the row as it stands in the file to the mended row, or None where it
             cannot help (the row then stays as it is).
-        start: Gives such a function for a setting, once all rows have passed: for fixes that must know all of them.
+        start: Gives such a function for a setting: for fixes that must know all rows, which have passed by then, or the
+            model's tokenizer.
         text: The same from the text of a broken line to the rows it holds; an empty list where it cannot help.
         drop: The row is moved to the rejects.
         shuffle: The rows are put in another order, when all else is done.
+        name: The word behind the colon in its id, where a check has several (``over-long:shorten``); none by default.
+        otherwise: Another fix for the rows that this one leaves as they are, chosen for itself.
     """
 
     what: str
@@ -34,3 +37,5 @@ class Fix:
     text: Callable[[str], list[Mapping[str, Any]]] | None = None
     drop: bool = False
     shuffle: bool = False
+    name: str = ""
+    otherwise: Fix | None = None

@@ -29,8 +29,8 @@ class JsonAnswers:
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
-        self.valid = self.rows = 0
-        self.broken, self.fenced = Rare(1 - _MOSTLY), Rare(1 - _MOSTLY)
+        self.valid = self.in_fence = self.rows = 0
+        self.broken, self.fenced, self.bare = (Rare(1 - _MOSTLY) for _ in range(3))
         self.shapes: dict[Shape, list[tuple[int, int]]] = {}
         self.counts: Counter[Shape] = Counter()
 
@@ -47,24 +47,28 @@ class JsonAnswers:
         value = _parsed(answer)
         if isinstance(value, dict | list):
             self.valid += 1
+            self.bare.add(view)
             if isinstance(value, dict) and len(self.shapes) < _MOST_SHAPES:
                 self._see_shape(view, value)
         elif unfenced(answer) != answer:
+            self.in_fence += 1
             self.fenced.add(view)
         else:
             self.broken.add(view, "is no valid JSON" if answer.lstrip()[:1] in ("{", "[") else "is no JSON")
 
     def pack(self) -> Any:
         """What it saw, to be taken in by another one."""
-        return self.valid, self.rows, self.broken, self.fenced, self.shapes, self.counts
+        sizes = (self.valid, self.in_fence, self.rows)
+        return sizes, (self.broken, self.fenced, self.bare), self.shapes, self.counts
 
     def absorb(self, packed: Any, *, lines: int, records: int) -> None:
         """Take what was seen in a later part of the file, whose lines and records were counted from its start."""
-        valid, rows, broken, fenced, shapes, counts = packed
+        (valid, in_fence, rows), rares, shapes, counts = packed
         self.valid += valid
+        self.in_fence += in_fence
         self.rows += rows
-        self.broken.absorb(broken, lines=lines, records=records)
-        self.fenced.absorb(fenced, lines=lines, records=records)
+        for rare, other in zip((self.broken, self.fenced, self.bare), rares, strict=True):
+            rare.absorb(other, lines=lines, records=records)
         for shape, its_places in shapes.items():
             if len(self.shapes) == _MOST_SHAPES:
                 return
@@ -81,8 +85,13 @@ class JsonAnswers:
 
     @property
     def wanted(self) -> bool:
-        """Whether the answers of the file are to be JSON."""
+        """Whether the answers of the file are to be JSON, and nothing around it."""
         return self.rows >= _MIN_ROWS and self.valid >= _MOSTLY * self.rows
+
+    @property
+    def wanted_in_fence(self) -> bool:
+        """Whether the answers of the file are to be JSON in a code fence."""
+        return self.rows >= _MIN_ROWS and self.in_fence >= _MOSTLY * self.rows
 
 
 def unfenced(answer: str) -> str:
@@ -90,6 +99,11 @@ def unfenced(answer: str) -> str:
     found = _FENCE.fullmatch(answer) if "```" in answer else None
     inside = found.group(1) if found else ""
     return inside if isinstance(_parsed(inside), dict | list) else answer
+
+
+def fenced(answer: str) -> str:
+    """The answer in a code fence, where it is JSON and has none; any other as it is."""
+    return f"```json\n{answer.strip()}\n```" if isinstance(_parsed(answer), dict | list) else answer
 
 
 def _parsed(text: str) -> object:
@@ -100,13 +114,18 @@ def _parsed(text: str) -> object:
 
 
 def _broken(answers: JsonAnswers) -> Iterator[Hit]:
-    if answers.wanted:
+    if answers.wanted or answers.wanted_in_fence:
         yield from answers.broken.hits("the answer {}, where nearly all are", of=answers.rows)
 
 
 def _fenced(answers: JsonAnswers) -> Iterator[Hit]:
     if answers.wanted:
         yield from answers.fenced.hits("the answer stands in a code fence, and the others do not", of=answers.rows)
+
+
+def _bare(answers: JsonAnswers) -> Iterator[Hit]:
+    if answers.wanted_in_fence:
+        yield from answers.bare.hits("the answer has no code fence, and the others stand in one", of=answers.rows)
 
 
 def _drift(answers: JsonAnswers) -> Iterator[Hit]:
@@ -165,6 +184,13 @@ CHECKS: tuple[Check, ...] = (
         "The model learns to add the fence now and then, and a parser fails on it.",
         run=_fenced,
         fix=Fix(what="take the fence away", row=row_fix(unfenced, answers_only=True)),
+    ),
+    _check(
+        "json-outside-code-fence",
+        "JSON without a code fence, where the others have one",
+        "The model learns to leave the fence out now and then, and what takes it off finds none.",
+        run=_bare,
+        fix=Fix(what="put it in a code fence", row=row_fix(fenced, answers_only=True)),
     ),
     _check(
         "json-drift",

@@ -82,3 +82,79 @@ def is_public_ip(text: str) -> bool:
     if address.version == 4 and max(address.packed) < 32:
         return False
     return address.is_global or any(address in net for net in _DOCUMENTATION if net.version == address.version)
+
+
+def is_dni(text: str) -> bool:
+    """A Spanish DNI or NIE: the letter is that of the number modulo 23 (Real Decreto 1553/2005; Ministerio)."""
+    number = text[:-1].rstrip("-").translate(str.maketrans("XYZ", "012"))
+    return "TRWAGMYFPDXBNJZSQVHLCKE"[int(number) % 23] == text[-1]
+
+
+def is_nir(text: str) -> bool:
+    """A French NIR: 97 less the number modulo 97 (INSEE); 2A and 2B, Corsica, count as 19 and 18."""
+    plain = text.replace(" ", "")
+    number = plain[:13].replace("2A", "19").replace("2B", "18")
+    return number.isdigit() and 97 - int(number) % 97 == int(plain[13:])
+
+
+def is_cpf(text: str) -> bool:
+    """A Brazilian CPF: two digits modulo 11 (Receita Federal); one digit eleven times is none."""
+    digits = [int(char) for char in text if char.isdigit()]
+    if len(digits) != 11 or len(set(digits)) == 1:
+        return False
+    for size in (9, 10):
+        total = sum(digit * weight for digit, weight in zip(digits[:size], range(size + 1, 1, -1), strict=True))
+        if 10 * total % 11 % 10 != digits[size]:
+            return False
+    return True
+
+
+def is_pesel(digits: str) -> bool:
+    """A Polish PESEL: eleven digits, weighted 1, 3, 7, 9 (Ustawa o ewidencji ludności, art. 15)."""
+    if len(digits) != 11:
+        return False
+    total = sum(int(digit) * weight for digit, weight in zip(digits, (1, 3, 7, 9, 1, 3, 7, 9, 1, 3, 1), strict=True))
+    return total % 10 == 0 and 1 <= int(digits[2:4]) % 20 <= 12
+
+
+def is_steuer_id(digits: str) -> bool:
+    """A German Steuer-ID: eleven digits that begin with no 0, by ISO/IEC 7064, MOD 11,10."""
+    if len(digits) != 11 or digits[0] == "0":
+        return False
+    product = 10
+    for digit in digits[:10]:
+        product = ((int(digit) + product) % 10 or 10) * 2 % 11
+    return (11 - product) % 10 == int(digits[10])
+
+
+def is_bsn(digits: str) -> bool:
+    """A Dutch BSN: nine digits whose sum, weighted 9 to 2 and -1, is divisible by 11 (the "elfproef")."""
+    if len(digits) != 9 or set(digits) == {"0"}:
+        return False
+    total = sum(int(digit) * weight for digit, weight in zip(digits, (9, 8, 7, 6, 5, 4, 3, 2, -1), strict=True))
+    return total % 11 == 0
+
+
+def is_sin(digits: str) -> bool:
+    """A Canadian SIN: nine digits that begin with neither 0 nor 8, the last one as on payment cards."""
+    return len(digits) == 9 and digits[0] not in "08" and luhn(digits)
+
+
+# The dihedral group of order 10 and the permutation of Verhoeff 1969, "Error detecting decimal codes".
+_VERHOEFF = (
+    "0123456789", "1234067895", "2340178956", "3401289567", "4012395678", "5987604321", "6598710432", "7659821043",
+    "8765932104", "9876543210",
+)  # fmt: skip
+_PERMUTED = (
+    "0123456789", "1576283094", "5803796142", "8916043527", "9453126870", "4286573901", "2793806415", "7046913258",
+)  # fmt: skip
+
+
+def is_aadhaar(digits: str) -> bool:
+    """An Indian Aadhaar: twelve digits that begin with neither 0 nor 1, by Verhoeff's scheme (UIDAI)."""
+    if len(digits) != 12 or digits[0] in "01":
+        return False
+    check = 0
+    for place, digit in enumerate(reversed(digits)):
+        check = int(_VERHOEFF[check][int(_PERMUTED[place % 8][int(digit)])])
+    return check == 0

@@ -1,4 +1,4 @@
-"""Checks for what belongs to a person: addresses, numbers, a date of birth. Names and streets are not looked for.
+"""Checks for what belongs to a person: addresses, numbers, a date of birth. Names are not looked for.
 
 Numbers count where their check digit or their rules of issue hold, so that the numbers of ordinary rows do not.
 Keys and passwords have their own file.
@@ -10,11 +10,11 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from dataset_tools.checks import secrets
+from dataset_tools.checks import identities, secrets
 from dataset_tools.checks.base import Check, ExampleCheck, ExampleView
 from dataset_tools.checks.fix import Fix
 from dataset_tools.checks.numbers import iban_at_start, is_card, is_public_ip, is_ssn
-from dataset_tools.checks.scan import AT, BIRTH, NUMBER, place, when
+from dataset_tools.checks.scan import ADDRESS, AT, BIRTH, NUMBER, place, when
 from dataset_tools.checks.texts import row_fix, until_stable
 
 # A pattern that begins with one set of characters is looked for far faster than one that begins by looking behind, so
@@ -147,6 +147,9 @@ IP = Personal(_IP, _ip, "[IP]")
 BIRTH_DATE = Personal(_BIRTH, _birth, "[BIRTH_DATE]")
 PHONE = Personal(_PHONE, _phone, "[PHONE]")
 LOCAL_PHONE = Personal(_LOCAL_PHONE, _local_phone, "[PHONE]")
+NATIONAL_IDS = tuple(Personal(pattern, identities.own_form, "[NATIONAL_ID]") for pattern in identities.OWN_FORM)
+NAMED_ID = Personal(identities.DIGITS, identities.named, "[NATIONAL_ID]")
+POSTAL_ADDRESS = Personal(identities.ADDRESS, identities.address, "[ADDRESS]")
 
 
 def masked(text: str) -> str:
@@ -184,6 +187,8 @@ CHECKS: tuple[Check, ...] = (
     _check("card-number", "a payment card's number", NUMBER, CARD),
     _check("iban", "a bank account's number", NUMBER, IBAN),
     _check("ssn", "a US social security number", NUMBER, SSN, NAMED_SSN),
+    _check("national-id", "a national identity number", NUMBER, *NATIONAL_IDS, NAMED_ID),
+    _check("postal-address", "a postal address", ADDRESS, POSTAL_ADDRESS),
     _check("ip-address", "an IP address", NUMBER, IP),
     _check("birth-date", "a date of birth", BIRTH, BIRTH_DATE),
     *secrets.CHECKS,

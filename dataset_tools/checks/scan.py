@@ -24,6 +24,7 @@ COMMAND = 1 << 12  # words that injected prompts have
 LEGAL = 1 << 13  # words that legal notices have
 BIRTH = 1 << 14  # words of a date of birth, and digits
 LOREM = 1 << 15  # the words "Lorem ipsum"
+ADDRESS = 1 << 16  # the number of a house and a postal code, perhaps
 
 Find = Callable[[ExampleView], Iterable[str]]
 
@@ -41,6 +42,8 @@ _MARKS_BLANK = bytes(code if code in _DIGITS else 32 for code in range(256))
 _BEFORE_HYPHEN = ("sk", "xoxb", "xoxp", "xoxa", "xoxr", "xoxs", "xoxe", "glpat", "pypi", "GOCSPX")
 _SPECIAL = re.compile(r"[<@\[{\\&#|=_\x01-\x1f\x7f]|--")
 _CONTROL = re.compile(r"[\x01-\x1f\x7f]")
+# "12 High Street, Reading RG1 2AB" is 12HSRRG12AB here, "1 Main St, Austin, TX 78701" 1MSATX78701.
+_POSTAL = re.compile(r"\d[A-Z]{4,12}(?:\d{5}|\d\d?[A-Z]?\d[A-Z]{2})")
 _HEADING = re.compile("(?<!#)###[IRHAU]")
 _ODD = re.compile(
     "[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ue000-\uf8ff\ufdd0-\ufdef\ufeff\ufff0-\uffff"
@@ -163,7 +166,7 @@ def _signs(marks: str) -> int:
 
 def _numbers(raw: bytes, text: str, kept: bytes, *, marks: str, digits: int) -> int:
     """The bits of a text with more than three digits."""
-    flags = 0
+    flags = ADDRESS if digits > 2 and _POSTAL.search(marks) else 0
     if digits > 6 and _longest(kept.translate(_MARKS_BLANK, b"-+/")) > 6:
         apart = raw.translate(_VOWELS_BLANK, _NO_NUMBER)  # a word between two numbers leaves its vowels here
         flags |= NUMBER if _longest(apart) > 6 else 0

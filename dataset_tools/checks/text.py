@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from dataset_tools.checks import answers, characters, language, markup, repetition, wording
+from dataset_tools.checks import (
+    answers,
+    characters,
+    language,
+    markup,
+    monotony,
+    remains,
+    repetition,
+    spacing,
+    swearing,
+    wording,
+)
 from dataset_tools.checks.base import Check
 
 CHECKS: tuple[Check, ...] = (
     *characters.CHECKS,
     *markup.CHECKS,
+    *remains.CHECKS,
     *wording.CHECKS,
     *repetition.CHECKS,
+    *monotony.CHECKS,
+    *spacing.CHECKS,
+    *swearing.CHECKS,
     *answers.CHECKS,
     *language.CHECKS,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-from dataset_tools.checks import token_facts
+from dataset_tools.checks import long_fixes, token_facts
 from dataset_tools.checks.base import Check, ExampleCheck, ExampleView, Setting
 from dataset_tools.checks.fix import Fix
 from dataset_tools.checks.lengths import Lengths
@@ -103,6 +103,7 @@ CHECKS: tuple[Check, ...] = (
         family="tokens",
         start=_over_long,
         needs=("tokenizer", "max_length"),
+        fix=long_fixes.FIX,
     ),
     ExampleCheck(
         id="answer-truncated",
@@ -112,6 +113,7 @@ CHECKS: tuple[Check, ...] = (
         family="tokens",
         start=_answer_truncated,
         needs=("tokenizer", "max_length"),
+        fix=long_fixes.FIX,
     ),
     ExampleCheck(
         id="no-trained-token",

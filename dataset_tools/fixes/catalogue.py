@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,8 +26,8 @@ class FixKind:
     """One fix that can be chosen: its id, the check whose findings it takes away, and what it does.
 
     A ``safe`` one changes no meaning and loses nothing. The id is that of the check, with the kind of repair behind a
-    colon where a check has several (``invalid-json:trailing-comma``). ``effect`` says what it counts: rows that it
-    changes or drops, all rows put in another order, lines of the file, or the file as a whole.
+    colon where a check has several (``invalid-json:trailing-comma``, ``over-long:drop``). ``effect`` says what it
+    counts: rows that it changes or drops, all rows put in another order, lines of the file, or the file as a whole.
     """
 
     id: str
@@ -55,8 +55,9 @@ def _kinds() -> dict[str, FixKind]:
             what = "write the rows anew, as JSON lines in UTF-8"
             kinds[BETWEEN_ROWS] = FixKind(BETWEEN_ROWS, check.id, what, True, "file")
         else:
-            effect = _COUNTED.get(check.id) or _effect(check.fix)
-            kinds[check.id] = FixKind(check.id, check.id, check.fix.what, check.fix.safe, effect)
+            for name, fix in _fixes_of(check):
+                effect = _COUNTED.get(name) or _effect(fix)
+                kinds[name] = FixKind(name, check.id, fix.what, fix.safe, effect)
             if check.id == "duplicate-keys":
                 kinds[EQUAL_COLUMNS] = FixKind(EQUAL_COLUMNS, check.id, "keep the last of equal columns", False, "file")
     return kinds
@@ -68,6 +69,14 @@ def _effect(fix: Fix) -> Effect:
     if fix.drop:
         return "drops"
     return "changes" if fix.row or fix.start or fix.text else "file"
+
+
+def _fixes_of(check: Check) -> Iterator[tuple[str, Fix]]:
+    """The fixes of a check by their ids, in the order in which they are tried."""
+    fix = check.fix
+    while fix is not None:
+        yield f"{check.id}:{fix.name}" if fix.name else check.id, fix
+        fix = fix.otherwise
 
 
 def mend_id(mend: str) -> str:
@@ -102,9 +111,23 @@ def needed_for(repair: Repair) -> tuple[str, ...]:
     return tuple(mend_id(mend) for mend in (repair.unsafe or repair.mends))
 
 
-def with_row_fix(chosen: Collection[str]) -> Sequence[Check]:
-    """The chosen checks that mend, drop or shuffle rows, in the order of the catalogue."""
-    return [check for check in CHECKS if check.id in chosen and check.fix and _touches_rows(check.fix)]
+@dataclass(frozen=True, slots=True)
+class RowsFix:
+    """A fix that mends, drops or shuffles rows, with its id and the check whose findings it takes away."""
+
+    id: str
+    check: Check
+    fix: Fix
+
+
+def with_row_fix(chosen: Collection[str]) -> Sequence[RowsFix]:
+    """The chosen fixes that mend, drop or shuffle rows, in the order of the catalogue."""
+    return [
+        RowsFix(name, check, fix)
+        for check in CHECKS
+        for name, fix in _fixes_of(check)
+        if name in chosen and _touches_rows(fix)
+    ]
 
 
 def _touches_rows(fix: Fix) -> bool:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from dataset_tools.checks import DatasetCheck, ExampleView
-from dataset_tools.checks.base import Hit, Observer, Setting
+from dataset_tools.checks.base import Hit, Observer, RowObserver, Setting
 from dataset_tools.example import Example
-from dataset_tools.fixes.catalogue import mend_id, needed_for, with_row_fix
+from dataset_tools.fixes.catalogue import RowsFix, mend_id, needed_for, with_row_fix
 from dataset_tools.fixes.opened import Opened, told_format
-from dataset_tools.fixes.rows import Mended, Row, RowFix, RowFixer, Step, apply_fix, line_of
+from dataset_tools.fixes.rows import Mended, Row, RowFix, RowFixer, Step, apply_fix, line_of, row_fix
 from dataset_tools.fixes.segments import Segment, segments
 from dataset_tools.reading import Problem
 
@@ -63,12 +64,21 @@ class Outcome:
         return self.kept != (self.before,)
 
 
+class _Mend(NamedTuple):
+    """A fix of a row that a check of the whole file asked for, and what the check said."""
+
+    name: str
+    message: str
+    fix: RowFix
+
+
 @dataclass(slots=True)
 class _Decisions:
     """What the checks of the whole file want, by the number of the row."""
 
     drops: dict[int, tuple[str, str]] = field(default_factory=dict)
-    mends: dict[int, dict[str, RowFix]] = field(default_factory=dict)
+    mends: dict[int, list[_Mend]] = field(default_factory=dict)
+    left: dict[int, list[str]] = field(default_factory=dict)  # the checks that strike and whose fix does not help
 
 
 class FixJob:
@@ -97,7 +107,10 @@ class FixJob:
         self._progress = progress
         self._phases = [[RowFixer(opened, self._chosen)]]
         self._decisions = _Decisions()
-        self._whole = [check for check in with_row_fix(self._chosen) if isinstance(check, DatasetCheck)]
+        self._whole: dict[str, list[RowsFix]] = {}  # the fixes of checks of the whole file, by the check
+        for fix in with_row_fix(self._chosen):
+            if isinstance(fix.check, DatasetCheck):
+                self._whole.setdefault(fix.check.id, []).append(fix)
         self._decided = False
         self._clean = bytearray()  # by the number of the row: 1 where no fix of single rows has anything to do
         self.shuffled_for: tuple[str, str] | None = None
@@ -114,7 +127,7 @@ class FixJob:
             if isinstance(wanted, str):
                 self._decisions.drops[example.record] = (name, wanted)
             elif wanted is not None:
-                self._decisions.mends.setdefault(example.record, {})[name] = wanted
+                self._decisions.mends.setdefault(example.record, []).append(_Mend(name, "", wanted))
 
     def outcomes(self, note: Callable[[Problem], None]) -> Iterator[Outcome]:
         """What becomes of each record, in order. Problems of the file as a whole go to ``note``."""
@@ -162,44 +175,75 @@ class FixJob:
                 yield piece.value
 
     def _kept_values(self) -> Iterator[Row]:
+        return (piece.value for _, piece in self._kept())
+
+    def _kept(self) -> Iterator[tuple[Outcome, Piece]]:
+        """The rows that are kept so far."""
         for outcome in self._silent():
             for piece in outcome.pieces:
                 if piece.dropped is None:
-                    yield piece.value
+                    yield outcome, piece
 
     def _decide(self) -> None:
         """Ask the checks of the whole file until they have nothing more to say."""
         for _ in range(MAX_PASSES if self._whole and self._opened.format else 0):
             setting = self._opened.needs.setting(self._opened.format, self._opened.stream.columns)
             setting.read_again = self._read_again
+            setting.every_place = True
             every = [(check, hit) for check, hits in self._observed(setting) for hit in hits]
-            found = [(check, hit) for check, hit in every if hit.record is not None]
+            found = [(check.id, hit) for check, hit in every if hit.record is not None]
             wanted = ((check.id, hit.message) for check, hit in every if check.fix and check.fix.shuffle)
             self.shuffled_for = next(wanted, None)
-            fixes = {check.id: _row_fix(check, setting) for check, _ in found}
-            new = [self._take(check, hit, fixes[check.id]) for check, hit in found]
-            if not any(new):
+            if not self._take(found, setting):
                 return
 
-    def _take(self, check: DatasetCheck, hit: Hit, fix: RowFix | None) -> bool:
-        """Note what a check wants with a row; whether that is new."""
-        number, decisions = hit.record or 0, self._decisions
-        if number in decisions.drops:
-            return False
-        if fix is None:
-            decisions.drops[number] = (check.id, hit.message)
+    def _take(self, found: Sequence[tuple[str, Hit]], setting: Setting) -> bool:
+        """Note what checks want with rows; whether any of it is new. Nothing is dropped while rows can be mended."""
+        decisions = self._decisions
+        asked = {check for check, _ in found}
+        ways = {check: [(way.id, row_fix(way.fix, setting)) for way in self._whole[check]] for check in asked}
+        rest = [(check, hit) for check, hit in found if not self._take_mend(hit, ways[check])]
+        decisions.left = {}
+        if len(rest) < len(found):
             return True
-        wanted = decisions.mends.setdefault(number, {})
-        is_new = check.id not in wanted
-        wanted.setdefault(check.id, fix)
-        return is_new
+        new = False
+        for check, hit in rest:
+            number = hit.record or 0
+            drop = next((name for name, fix in ways[check] if fix is None), None)
+            if drop is None or not hit.fixable:
+                decisions.left.setdefault(number, []).append(check)
+            elif number not in decisions.drops:
+                decisions.drops[number] = (drop, hit.message)
+                new = True
+        return new
+
+    def _take_mend(self, hit: Hit, ways: Sequence[tuple[str, RowFix | None]]) -> bool:
+        """Note a function that may mend the row; whether there is one that was not tried for the same reason."""
+        wanted = self._decisions.mends.get(hit.record or 0, [])
+        tried = {(mend.name, mend.message) for mend in wanted}
+        for name, fix in ways:
+            if fix is not None and hit.fixable and (name, hit.message) not in tried:
+                self._decisions.mends.setdefault(hit.record or 0, []).append(_Mend(name, hit.message, fix))
+                return True
+        return False
 
     def _observed(self, setting: Setting) -> Iterator[tuple[DatasetCheck, Iterator[Hit]]]:
-        met = [check for check in self._whole if all(getattr(setting, need) is not None for need in check.needs)]
+        checks = [fixes[0].check for fixes in self._whole.values()]
+        met = [
+            check
+            for check in checks
+            if isinstance(check, DatasetCheck) and all(getattr(setting, need) is not None for need in check.needs)
+        ]
         observers: dict[type[Observer], Observer] = {
             check.observer: setting.share(check.observer) for check in met if check.observer is not None
         }
-        for view in self._views():
+        see_rows = [observer.see_row for observer in observers.values() if isinstance(observer, RowObserver)]
+        for outcome, piece in self._kept():
+            for see_row in see_rows:
+                see_row(outcome.segment.line, piece.number, piece.value)
+            view = self._view(outcome, piece)
+            if view is None:
+                continue
             for observer in observers.values():
                 observer.see(view)
             setting.usable += 1
@@ -211,12 +255,13 @@ class FixJob:
 
     def _views(self) -> Iterator[ExampleView]:
         """The good rows that are kept so far; their record is the number of the row."""
-        for outcome in self._silent():
-            for piece in outcome.pieces:
-                if piece.dropped is None:
-                    view = self._last.view(piece.value, line=outcome.segment.line, record=piece.number)
-                    if view is not None:
-                        yield view
+        for outcome, piece in self._kept():
+            view = self._view(outcome, piece)
+            if view is not None:
+                yield view
+
+    def _view(self, outcome: Outcome, piece: Piece) -> ExampleView | None:
+        return self._last.view(piece.value, line=outcome.segment.line, record=piece.number)
 
     def _read_again(self, numbers: set[int]) -> Iterator[Example]:
         last = max(numbers, default=0)
@@ -283,19 +328,20 @@ class FixJob:
 
     def _mended(self, value: Row, number: int) -> Mended:
         done = Mended(value)
-        fixes = self._decisions.mends.get(number, {})
-        if not fixes and number < len(self._clean) and self._clean[number]:
+        fixes, left = self._decisions.mends.get(number, []), self._decisions.left.get(number, [])
+        if not fixes and not left and number < len(self._clean) and self._clean[number]:
             return done
         for phase in self._phases:
             for fixer in phase:
                 fixer.mend(done)
             if fixes and phase is self._phases[-1]:
-                for name, fix in fixes.items():
-                    apply_fix(name, fix, done)
+                for mend in fixes:
+                    apply_fix(mend.name, mend.fix, done)
                 phase[-1].mend(done)
             phase[-1].drop(done)
             if done.dropped is not None:
                 break
+        done.left += left
         if not (done.steps or done.left or done.dropped or fixes):
             self._remember(number)
         return done
@@ -308,13 +354,3 @@ class FixJob:
 
     def _error(self, done: Mended) -> tuple[str, str] | None:
         return self._last.error(done.value) if self._drop_bad else None
-
-
-def _row_fix(check: DatasetCheck, setting: Setting) -> RowFix | None:
-    """How a check of the whole file mends a row that it names; None where it drops it.
-
-    A fix that must know all rows first (how a label is mostly spelt) gives its function for a setting by ``start``.
-    """
-    if check.fix is None:
-        return None
-    return check.fix.row if check.fix.start is None else check.fix.start(setting)

@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from dataset_tools.checks import CHECKS, Check, DatasetCheck, ExampleCheck, ExampleView, RowCheck, RowView
+from dataset_tools.checks import CHECKS, Check, DatasetCheck, ExampleCheck, ExampleView, RowCheck, RowView, Setting
+from dataset_tools.checks.fix import Fix
 from dataset_tools.example import Example
-from dataset_tools.fixes.catalogue import with_row_fix
+from dataset_tools.fixes.catalogue import RowsFix, with_row_fix
 from dataset_tools.fixes.opened import Opened
 from dataset_tools.formats.base import explain, group_of
 from dataset_tools.writing import json_line
@@ -57,12 +58,13 @@ class RowFixer:
         self._opened = opened
         self._setting = opened.needs.setting(opened.format)
         self._find: dict[str, Find] = {}
-        fixes = [check for check in with_row_fix(chosen) if not isinstance(check, DatasetCheck)]
-        self._mending = [check for check in fixes if check.fix and check.fix.row]
-        self._dropping = [check for check in fixes if check.fix and check.fix.drop]
+        self._row_fix: dict[str, RowFix] = {}
+        fixes = [fix for fix in with_row_fix(chosen) if not isinstance(fix.check, DatasetCheck)]
+        self._mending = [fix for fix in fixes if not fix.fix.drop]
+        self._dropping = [fix for fix in fixes if fix.fix.drop]
         self._good_row = [check for check in CHECKS if isinstance(check, RowCheck) and check.on_good_rows]
-        self._mending_examples = [check for check in self._mending if isinstance(check, ExampleCheck)]
-        self._dropping_examples = [check for check in self._dropping if isinstance(check, ExampleCheck)]
+        self._mending_examples = [fix for fix in self._mending if isinstance(fix.check, ExampleCheck)]
+        self._dropping_examples = [fix for fix in self._dropping if isinstance(fix.check, ExampleCheck)]
         self._last: _Look | None = None
 
     @property
@@ -76,12 +78,12 @@ class RowFixer:
             before = len(done.steps)
             look = self._look(done.value)
             done.left = []
-            for check in self._mending_examples if look.plain else self._mending:
-                if check.fix and check.fix.row and self._message(check, look):
-                    if apply_fix(check.id, check.fix.row, done):
+            for fix in self._mending_examples if look.plain else self._mending:
+                if self._message(fix.check, look):
+                    if apply_fix(fix.id, self._mender(fix), done):
                         look = self._look(done.value)
                     else:
-                        done.left.append(check.id)
+                        done.left.append(fix.check.id)
             if len(done.steps) == before:
                 break
 
@@ -90,10 +92,10 @@ class RowFixer:
         if not self._dropping:
             return
         look = self._look(done.value)
-        for check in self._dropping_examples if look.plain else self._dropping:
-            message = self._message(check, look)
+        for fix in self._dropping_examples if look.plain else self._dropping:
+            message = self._message(fix.check, look)
             if message:
-                done.dropped = (check.id, message)
+                done.dropped = (fix.id, message)
                 return
 
     def error(self, value: Row) -> tuple[str, str] | None:
@@ -164,6 +166,13 @@ class RowFixer:
             self._find[check.id] = made if met else _find_nothing
         return self._find[check.id]
 
+    def _mender(self, fix: RowsFix) -> RowFix:
+        """The function of a fix, made when it is first wanted: then the needs of its check are met."""
+        if fix.id not in self._row_fix:
+            made = row_fix(fix.fix, self._setting)
+            self._row_fix[fix.id] = made or _mend_nothing
+        return self._row_fix[fix.id]
+
     def _good_row_error(self, value: Row) -> bool:
         view = RowView(value)
         return any(check.severity == "error" and list(check.run(view)) for check in self._good_row)
@@ -179,6 +188,11 @@ def apply_fix(name: str, fix: RowFix, done: Mended) -> bool:
     done.value = mended
     done.steps.append(Step(name, before, (after,)))
     return True
+
+
+def row_fix(fix: Fix, setting: Setting) -> RowFix | None:
+    """How a fix mends a row; None where it drops it."""
+    return fix.row if fix.start is None else fix.start(setting)
 
 
 def line_of(value: object) -> bytes:
@@ -198,6 +212,10 @@ def _plain(value: object) -> object:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value if value is None or isinstance(value, str | int | float) else str(value)
+
+
+def _mend_nothing(value: Row) -> Row | None:
+    return None
 
 
 def _find_nothing(view: ExampleView) -> Iterable[str]:

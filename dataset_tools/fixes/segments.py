@@ -19,6 +19,7 @@ from dataset_tools.repairs import Repair, repair, repair_elements
 
 _MAGIC = 16  # bytes that tell a packed file
 _JSON = ("json", "concatenated-json")
+_END: tuple[int | None, int | None, object] = (None, None, None)
 Note = Callable[[Problem], None]
 
 
@@ -49,16 +50,21 @@ class Segment:
 def segments(stream: RowStream, note: Note) -> Iterator[Segment]:
     """All records in the order of the file, those that cannot be read included.
 
-    What is wrong with the file and not with one record goes to ``note``. JSON lines pass by one at a time.
+    What is wrong with the file and not with one record goes to ``note``. Records pass by one at a time, but for those
+    of a JSON text from its first fault on.
     """
     for problem in stream.problems:
         note(problem)
-    return _of_lines(stream, note) if stream.container == "jsonl" else _of_whole(stream, note)
+    return _of_lines(stream, note) if stream.container == "jsonl" else _of_others(stream, note)
 
 
 @contextlib.contextmanager
 def text_of(stream: RowStream) -> Iterator[BinaryIO]:
     """The text of a file as UTF-8 without a byte order mark, as the reader saw it."""
+    if stream.recoded is not None:
+        with stream.recoded.open("rb") as file:
+            yield file
+        return
     with open_file(stream.path) as packed:
         codec = codec_of(packed.read(_MAGIC))
     unpacked = unpack(stream.path, codec) if codec else None  # the temporary file lives as long as this object
@@ -118,23 +124,40 @@ def _unread(problems: list[Problem], lines: _Lines, end: int | None, note: Note)
         yield Segment(problem.line, problem.record, raw, problem=problem)
 
 
-def _of_whole(stream: RowStream, note: Note) -> Iterator[Segment]:
-    problems: list[Problem] = []
-    rows = list(stream.read(problems.append))
-    records = {record for _, record, _ in rows}
+def _of_others(stream: RowStream, note: Note) -> Iterator[Segment]:
+    """The records of an array, a table or rendered text, as they are read.
+
+    From the first fault in JSON on, its whole text is looked at: what was meant is told from what stands around it.
+    """
+    pending: list[Problem] = []
+    texts = _Texts(stream)
+    given = 0  # the record that was given last
+    may_repair = stream.container in _JSON
+    for line, record, value in itertools.chain(stream.read(pending.append), [_END]):
+        ready = [problem for problem in pending if record is None or (problem.record or 0) <= record]
+        unread = [problem for problem in ready if problem.record not in (None, record)]
+        if may_repair and (unread or any(problem.check == "invalid-json" for problem in pending)):
+            may_repair = False
+            elements = _elements(stream)
+            if elements is not None:
+                _note_all(pending, note)
+                yield from itertools.islice(elements, given, None)
+                return
+        pending[:] = [problem for problem in pending if record is not None and (problem.record or 0) > record]
+        _note_all(ready, note)
+        for place, problem in enumerate(unread, 1):
+            raw = texts.between(problem.line or 1, unread[place].line if place < len(unread) else line)
+            yield Segment(problem.line or 0, problem.record or 0, raw, problem=problem)
+        if line is not None and record is not None:
+            twice = any((problem.check, problem.record) == ("duplicate-keys", record) for problem in ready)
+            yield Segment(line, record, None, value, twice=twice)
+            given = record
+
+
+def _note_all(problems: list[Problem], note: Note) -> None:
     for problem in problems:
         if problem.record is None:
             note(problem)
-    unread = [problem for problem in problems if problem.record is not None and problem.record not in records]
-    if stream.container in _JSON and (unread or any(problem.check == "invalid-json" for problem in problems)):
-        elements = _elements(stream)
-        if elements is not None:
-            yield from elements
-            return
-    twice = {problem.record for problem in problems if problem.check == "duplicate-keys"}
-    found = [Segment(line, record, None, value, twice=record in twice) for line, record, value in rows]
-    found += _with_text(unread, stream, {line for line, _, _ in rows})
-    yield from sorted(found, key=lambda segment: segment.record)
 
 
 def _elements(stream: RowStream) -> Iterator[Segment] | None:
@@ -155,18 +178,23 @@ def _element(record: int, line: int, text: str, how: Repair | None) -> Segment:
     return Segment(line, record, text.encode(errors="backslashreplace"), problem=problem, element=how)
 
 
-def _with_text(unread: list[Problem], stream: RowStream, starts: set[int]) -> Iterator[Segment]:
-    """Records of a table that cannot be read, with their lines."""
-    if not unread:
-        return
-    lines: list[str] = []
-    if stream.container in ("csv", "tsv"):
-        with text_of(stream) as file:
-            lines = list(io.StringIO(file.read().decode(), newline=""))
-    bounds = sorted(starts | {problem.line for problem in unread if problem.line} | {len(lines) + 1})
-    following = dict(itertools.pairwise(bounds))
-    for problem in unread:
-        line, record = problem.line or 0, problem.record or 0
-        own = lines[line - 1 : following.get(line, line)] if lines else []
-        raw = "".join(own).rstrip("\r\n").encode() if own else None
-        yield Segment(line, record, raw, problem=problem)
+class _Texts:
+    """The text of the records of a table that cannot be read, looked up in the order of the file."""
+
+    def __init__(self, stream: RowStream) -> None:
+        self._lines = _table_lines(stream) if stream.container in ("csv", "tsv") else iter(())
+        self._next = 1
+
+    def between(self, start: int, end: int | None) -> bytes | None:
+        """The lines from one number up to another, which is not among them; up to the end of the file for None."""
+        for _ in itertools.islice(self._lines, max(0, start - self._next)):
+            pass
+        taken = list(itertools.islice(self._lines, None if end is None else max(0, end - start)))
+        self._next = start + len(taken)
+        return "".join(taken).rstrip("\r\n").encode() if taken else None
+
+
+def _table_lines(stream: RowStream) -> Iterator[str]:
+    """The lines of a table with their ends; the file is opened when the first is asked for."""
+    with text_of(stream) as file, io.TextIOWrapper(file, "utf-8", newline="") as text:
+        yield from text

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from dataset_tools.checks import labels, privacy, text
+from dataset_tools.checks import code_answers, label_noise, labels, privacy, spread, text
 from dataset_tools.checks.base import Check, DatasetCheck, ExampleCheck, ExampleView, Hit, Setting
 
-CHECKS: dict[str, Check] = {check.id: check for check in (*text.CHECKS, *labels.CHECKS, *privacy.CHECKS)}
+MODULES = (text, labels, privacy, code_answers, label_noise, spread)
+CHECKS: dict[str, Check] = {check.id: check for module in MODULES for check in module.CHECKS}
 Row = Mapping[str, Any]
 
 

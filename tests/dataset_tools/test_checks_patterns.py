@@ -11,16 +11,23 @@ from check_cases import CHECKS, said
 from dataset_tools.checks import (
     answers,
     characters,
+    code_answers,
+    identities,
     json_answers,
     labels,
     language,
     markup,
+    monotony,
     numbers,
     privacy,
+    remains,
     repetition,
     scan,
     secrets,
+    spacing,
+    swearing,
     texts,
+    vectors,
     wording,
 )
 from dataset_tools.checks.base import ExampleCheck
@@ -29,7 +36,7 @@ WALES = "\U0001f3f4\U000e0067\U000e0062\U000e0077\U000e006c\U000e0073\U000e007f"
 
 MODULES = (
     *(answers, characters, json_answers, labels, language, markup, numbers, privacy, repetition, scan, secrets, texts),
-    wording,
+    *(wording, code_answers, identities, monotony, remains, spacing, swearing, vectors),
 )
 UNITS = (
     "a", "A", "1", "@", " ", "\n", "-", "=", "_", "<", "&", "[", "{", "\\n", ".", "/", ":", "#", "`", "\x00", "\u00e9",
@@ -37,6 +44,7 @@ UNITS = (
     "eyJaaaaaaaaaa.eyJ", "```json\n", "i am sorry ", "as an a", "ignore all ", "ignore the previous ", "GB82 W ",
     "-----BEGIN PRIVATE KEY-----", "secret=", "password='", "+1 ", "(202) ", "202-", "phone ", "call 1", "born ",
     "<s>", "[INST", "<|im_start|>", "&amp;", "{{a_", "Human: ", "### ", "JAN 1 ", "2001:", "a b ", "\u00c3\u00a9", "a_",
+    "1 High Street ", "A b ", "A ", "1 A", "X1", "12 ", "123.456.", "```\n", "[edit", "we use cookies ", "fuck", "!",
 )  # fmt: skip
 SIZE = 200_000
 
@@ -46,6 +54,7 @@ def _patterns() -> Iterator[tuple[str, re.Pattern[str] | re.Pattern[bytes]]]:
         for name, value in vars(module).items():
             if isinstance(value, re.Pattern):
                 yield f"{module.__name__}.{name}", value
+    yield from ((f"identities: {pattern.pattern[:20]}", pattern) for pattern in identities.OWN_FORM)
     yield from ((f"secrets: {kind.literal}", kind.pattern) for kind in secrets._KINDS)
 
 

@@ -16,11 +16,12 @@ from typing import Any, Literal
 
 from app.jobs import Job, Jobs
 from app.row_reading import as_columns, guess_task
-from app.versions import own_rows, said_columns
+from app.versions import own_rows, said_columns, said_reading
 from app.workspace import Project
 from dataset_tools import DataError, Example, FittingRoomError, Report, UsageError, lint, load_examples
 from dataset_tools.checks import CHECKS
 from dataset_tools.fixes import Needs
+from dataset_tools.reading import Reading
 from dataset_tools.report import Finding
 from dataset_tools.task_type import TaskTypeGuess
 from training.models.embedded import NAME, TITLE
@@ -76,8 +77,16 @@ class _Running:
         return replace(self.found, rows=self.job.done, settled=settled, error=error)
 
 
+@dataclass(frozen=True)
+class Said:
+    """What the user said of how a file is to be read."""
+
+    columns: dict[str, str] | None = None
+    reading: Reading | None = None
+
+
 class Checks:
-    """The checks that run or ran, by what they hang on: file, columns, test rows, model."""
+    """The checks that run or ran, by what they hang on: file, how it is read, test rows, model."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -94,34 +103,36 @@ class Checks:
         Raises:
             UsageError: there are no training rows.
         """
-        path, columns, test = own_rows(project), said_columns(project), project.test_path
-        key = (path, as_columns(columns), test, default_model())
+        said = Said(said_columns(project), said_reading(project))
+        path, test = own_rows(project), project.test_path
+        key = (path, as_columns(said.columns), said.reading, test, default_model())
         with self._lock:
             running = self._kept.get(key)
             if running is None:
-                running = self._kept[key] = self._start(path, columns, test)
+                running = self._kept[key] = self._start(path, said, test)
                 while len(self._kept) > _KEPT:
                     self._kept.popitem(last=False)
             self._kept.move_to_end(key)
         running.first.wait(patience)
         return running.now()
 
-    def _start(self, path: Path, columns: dict[str, str] | None, test: Path | None) -> _Running:
+    def _start(self, path: Path, said: Said, test: Path | None) -> _Running:
         running = _Running()
         key = (str(path), secrets.token_hex(4))  # two pages may ask for other columns of one file
-        self._jobs.start(key, running.job, lambda job: _check(running, path, columns=columns, test=test))
+        self._jobs.start(key, running.job, lambda job: _check(running, path, said=said, test=test))
         return running
 
 
-def _check(running: _Running, path: Path, *, columns: dict[str, str] | None, test: Path | None) -> None:
+def _check(running: _Running, path: Path, *, said: Said, test: Path | None) -> None:
     """Find what there is to find, and let pages see it as it comes."""
+    columns = said.columns
 
     def tell(rows: int) -> None:
         running.job.done = rows
 
     try:
-        plain = lint(path, columns=columns, test_rows=held_out_rows(test), progress=tell)
-        task = guess_task(path, columns=as_columns(columns)) if plain.usable else None
+        plain = lint(path, columns=columns, test_rows=held_out_rows(test), reading=said.reading, progress=tell)
+        task = guess_task(path, columns=as_columns(columns), reading=said.reading) if plain.usable else None
         if not plain.usable:
             plain = _skipping(plain, because="there is no usable row")
         running.found = Checked(plain, task, "waiting" if plain.usable else "skipped")
@@ -134,7 +145,7 @@ def _check(running: _Running, path: Path, *, columns: dict[str, str] | None, tes
     except FittingRoomError as error:
         running.found = Checked(_skipping(plain, because=error.what), task, "skipped")
         return
-    by_tokenizer = lint(path, columns=columns, checks=_BY_TOKENIZER, **needs)
+    by_tokenizer = lint(path, columns=columns, checks=_BY_TOKENIZER, reading=said.reading, **needs)
     running.found = Checked(together(plain, by_tokenizer), task, "checked")
 
 

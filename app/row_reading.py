@@ -13,6 +13,8 @@ from dataset_tools.fixes.opened import Opened, open_with_format
 from dataset_tools.fixes.segments import Segment, segments
 from dataset_tools.formats import PromptCompletion, explain
 from dataset_tools.lint import HEAD_ROWS
+from dataset_tools.reading import Reading
+from dataset_tools.reading.workbook import sheet_names
 from dataset_tools.task_type import TaskTypeGuess, detect_task_type
 
 Columns = tuple[tuple[str, str], ...]  # what a column stands for, and its name; empty where it is guessed
@@ -37,30 +39,50 @@ def as_columns(columns: dict[str, str] | None) -> Columns:
 
 
 @lru_cache(maxsize=4)
-def open_file(path: Path, columns: Columns = ()) -> Opened:
+def open_file(path: Path, columns: Columns = (), reading: Reading | None = None) -> Opened:
     """A file with its format. A project's files never change, so the last few are kept.
 
     Raises:
         DataError: it is empty, binary or too large.
+        UsageError: it cannot be read as ``reading`` says.
     """
-    return open_with_format(path, columns=dict(columns) or None)
+    return open_with_format(path, columns=dict(columns) or None, reading=reading)
 
 
-def row_at(path: Path, record: int, *, columns: Columns = ()) -> FileRow | None:
+@lru_cache(maxsize=4)
+def sheets_of(path: Path) -> tuple[str, ...]:
+    """The sheets of a workbook, that which is read when none is named first; none of any other file."""
+    return sheet_names(path)
+
+
+def guessed_encoding(path: Path) -> str | None:
+    """What a text is read as though nothing in it says so for certain; None where its encoding is known.
+
+    Where only some lines are no UTF-8, that is ``utf-8``, and those lines are guessed.
+    """
+    try:
+        stream = open_file(path).stream
+    except DataError:
+        return None
+    is_told = stream.encoding.startswith(("utf-16", "utf-32"))  # by its mark, or by every other byte
+    return stream.encoding if any(each.check == "encoding" for each in stream.problems) and not is_told else None
+
+
+def row_at(path: Path, record: int, *, columns: Columns = (), reading: Reading | None = None) -> FileRow | None:
     """The row of this number, from 1 on; None where the file has none."""
-    return _block(path, columns, (record - 1) // _BLOCK).get(record)
+    return _block(path, columns, reading, (record - 1) // _BLOCK).get(record)
 
 
-def first_usable(path: Path, *, columns: Columns = ()) -> int:
+def first_usable(path: Path, *, columns: Columns = (), reading: Reading | None = None) -> int:
     """The number of the first row that can be used, of the first 200; 1 where none of these can."""
-    rows = _block(path, columns, 0).values()
+    rows = _block(path, columns, reading, 0).values()
     return next((row.record for row in rows if row.example is not None), 1)
 
 
-def fields_of(path: Path, *, columns: Columns = ()) -> tuple[str, ...]:
+def fields_of(path: Path, *, columns: Columns = (), reading: Reading | None = None) -> tuple[str, ...]:
     """The columns of a table, or the keys of its first rows; none where the file cannot be read."""
     try:
-        stream = open_file(path, columns).stream
+        stream = open_file(path, columns, reading).stream
     except DataError:
         return ()
     if stream.columns:
@@ -69,10 +91,10 @@ def fields_of(path: Path, *, columns: Columns = ()) -> tuple[str, ...]:
     return tuple(dict.fromkeys(key for _, _, value in head if isinstance(value, dict) for key in value))
 
 
-def read_as(path: Path, *, columns: Columns = ()) -> dict[str, str]:
+def read_as(path: Path, *, columns: Columns = (), reading: Reading | None = None) -> dict[str, str]:
     """The columns that stand for prompt, completion and system, where the rows have such columns; else empty."""
     try:
-        form = open_file(path, columns).format
+        form = open_file(path, columns, reading).format
     except DataError:
         return {}
     if not isinstance(form, PromptCompletion):
@@ -81,17 +103,17 @@ def read_as(path: Path, *, columns: Columns = ()) -> dict[str, str]:
     return {"prompt": form.prompt, "completion": form.completion, **system}
 
 
-def guess_task(path: Path, *, columns: Columns = ()) -> TaskTypeGuess | None:
+def guess_task(path: Path, *, columns: Columns = (), reading: Reading | None = None) -> TaskTypeGuess | None:
     """The kind of task, from the first 5,000 usable rows; None where there are none."""
-    examples = itertools.islice(open_file(path, columns).examples(), _TASK_ROWS)
+    examples = itertools.islice(open_file(path, columns, reading).examples(), _TASK_ROWS)
     answers = [example.completion for example, _ in examples]
     return detect_task_type(answers) if answers else None
 
 
 @lru_cache(maxsize=8)
-def _block(path: Path, columns: Columns, number: int) -> dict[int, FileRow]:
+def _block(path: Path, columns: Columns, reading: Reading | None, number: int) -> dict[int, FileRow]:
     """Some 200 rows by their numbers. The file is read up to them."""
-    opened = open_file(path, columns)
+    opened = open_file(path, columns, reading)
     first, last = number * _BLOCK + 1, (number + 1) * _BLOCK
     rows: dict[int, FileRow] = {}
     for segment in segments(opened.stream, lambda problem: None):

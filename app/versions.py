@@ -10,7 +10,7 @@ import json
 import secrets
 import shutil
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from app.components.markup import counted
@@ -20,6 +20,7 @@ from dataset_tools import UsageError
 from dataset_tools.conversion import convert
 from dataset_tools.fixes import Needs, apply_fixes
 from dataset_tools.fixes.applying import Progress
+from dataset_tools.reading import Reading
 
 _TOOLS = "tools"
 _CHANGED = ", changed here"  # behind the title of an example that is one no more
@@ -38,6 +39,31 @@ def said_columns(project: Project) -> dict[str, str] | None:
     """Which columns of the training rows hold what, where the user said so."""
     columns = project.training.columns if project.training else None
     return dict(columns) if columns else None
+
+
+def said_reading(project: Project) -> Reading | None:
+    """Which sheet the training rows are on, or in which encoding, where the user said so."""
+    reading = project.training.reading if project.training else None
+    return Reading(**reading) if reading else None
+
+
+def with_reading(project: Project, reading: Reading | None) -> Project:
+    """Read the training rows so from now on; None to have it guessed. Columns stay said where they are still there.
+
+    Raises:
+        DataError: no row can be read so; then nothing is changed.
+        UsageError: there is no such sheet, the text is in another encoding, or there are no training rows.
+    """
+    source = own_rows(project)
+    if project.training is None:
+        return project
+    said = None if reading in (None, Reading()) else reading
+    brought = StoredFile(project.training.own, project.training.name, reading=asdict(said) if said else None)
+    columns = said_columns(project)
+    if columns and not set(columns.values()) <= set(fields_of(source, reading=said)):
+        columns = None
+    training = _readable(project, "training", brought, columns)
+    return replace(_own(project), training=training).save()
 
 
 def with_columns(project: Project, columns: Mapping[str, str]) -> Project:
@@ -81,7 +107,14 @@ def fixed(
     source, columns = own_rows(project), said_columns(project)
     target = _new_file(project, "training")
     result = apply_fixes(
-        source, target, fixes=fixes, drop_bad=drop_bad, columns=columns, needs=needs, progress=progress
+        source,
+        target,
+        fixes=fixes,
+        drop_bad=drop_bad,
+        columns=columns,
+        needs=needs,
+        reading=said_reading(project),
+        progress=progress,
     )
     if not (result.changed or result.dropped or result.counts):
         target.unlink()
@@ -108,6 +141,26 @@ def with_split(project: Project, folder: Path) -> Project:
     shutil.copyfile(train, rows)
     shutil.copyfile(test, held_out)
     return _changed(project, "Split into training and test rows", rows=rows, test=held_out)
+
+
+def with_rows(project: Project, role: Role, rows: Path, *, what: str) -> Project:
+    """Take a changed file in the project's folder over as its training or test rows; `undone` takes it back.
+
+    Args:
+        project: The project, with rows of this role.
+        role: Which rows they are.
+        rows: The file; it is read without being told its columns.
+        what: What was done, for people.
+
+    Raises:
+        UsageError: there are no training rows.
+    """
+    own_rows(project)
+    before, training = getattr(project, role), project.training
+    assert before is not None and training is not None
+    own = replace(_own(project), history=(*project.history, Change(what, training, project.test)))
+    stored = StoredFile(rows.name, before.name)
+    return (replace(own, training=stored) if role == "training" else replace(own, test=stored)).save()
 
 
 def undone(project: Project) -> Project:
@@ -168,12 +221,23 @@ def _stored(project: Project, role: Role, rows: Path, *, name: str, columns: Map
     return _readable(project, role, stored, columns) if columns else stored
 
 
-def _readable(project: Project, role: Role, stored: StoredFile, columns: Mapping[str, str]) -> StoredFile:
-    """The file with a copy that is read without being told its columns."""
-    target = _new_file(project, role)
-    to = "messages" if "system" in columns else "prompt_completion"
-    convert(project.folder / stored.own, target, to=to, columns=columns)
-    return StoredFile(target.name, stored.name, source=stored.own, columns=dict(columns))
+def _readable(project: Project, role: Role, stored: StoredFile, columns: Mapping[str, str] | None) -> StoredFile:
+    """The file with a copy that is read without being told its columns, sheet or encoding, where it takes one."""
+    source, target = project.folder / stored.own, _new_file(project, role)
+    reading = Reading(**stored.reading) if stored.reading else None
+    if columns:
+        to = "messages" if "system" in columns else "prompt_completion"
+        convert(source, target, to=to, columns=columns, reading=reading)
+    elif reading:
+        written = apply_fixes(source, target, reading=reading, fixes=["encoding"])
+        for beside in (written.log, written.rejects):
+            if beside is not None:
+                beside.unlink()
+    else:
+        return StoredFile(stored.own, stored.name)
+    return StoredFile(
+        target.name, stored.name, source=stored.own, columns=dict(columns) if columns else None, reading=stored.reading
+    )
 
 
 def _source_of(split: Path) -> str:

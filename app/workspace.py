@@ -40,14 +40,16 @@ _LONGEST_NAME = 80
 class StoredFile:
     """A file of a project: its name on our disk, relative to the project, and the name that the user gave it.
 
-    Where the user said which columns hold what, ``source`` is the file with these ``columns``, and ``file`` a copy of
-    its usable rows that is read without being told.
+    Where the user said which columns hold what, or which sheet or encoding it is (``reading``, as
+    `dataset_tools.Reading` names them), ``source`` is the file as it was brought, and ``file`` a copy of its rows that
+    is read without being told.
     """
 
     file: str
     name: str
     source: str | None = None
     columns: Mapping[str, str] | None = None
+    reading: Mapping[str, str | None] | None = None
 
     @property
     def own(self) -> str:

@@ -24,7 +24,7 @@ def on(
     outputs: Sequence[Any],
     notice: Any,
     quiet: bool = False,
-    direct: bool = False,
+    direct: bool = True,
 ) -> Any:
     """Call `callback` when `trigger` fires.
 
@@ -35,8 +35,10 @@ def on(
         outputs: Components.
         notice: Where the card of an error is shown. It is emptied by the next callback that works, unless `quiet`.
         quiet: For what happens by itself, such as a timer: nothing shows that it runs.
-        direct: Answer in the reply to the request, without Gradio's queue. With many small events the queue loses one
-            now and then: it closes the page's stream after each event, and drops what was asked for meanwhile.
+        direct: Answer in the reply to the request, without Gradio's queue. The queue answers over a stream that the
+            server closes whenever nothing is left to answer. What is asked for just then is answered to nobody: the
+            browser takes the stream for open, closes it as it is told, and waits until something else opens it again.
+            A timer in the queue makes that happen now and then to whatever is clicked.
     """
     import gradio as gr
 
@@ -53,7 +55,7 @@ def on(
 
 
 def on_steps(trigger: Any, callback: Steps, *, inputs: Sequence[Any] = (), outputs: Sequence[Any], notice: Any) -> Any:
-    """The same for a callback that gives updates several times, as it goes on."""
+    """The same for a callback that gives updates several times, as it goes on: only the queue can send those."""
 
     @functools.wraps(callback)
     def run(*values: Any) -> Iterator[Updates]:

@@ -9,7 +9,7 @@ from app.checking import Checked
 from app.components.tool_views import conversion_view
 from app.components.wiring import on_steps
 from app.pages.data.section import PageParts, Section, Updates
-from app.versions import own_rows, said_columns, tools_folder
+from app.versions import own_rows, said_columns, said_reading, tools_folder
 from app.workspace import Project
 from dataset_tools import UsageError
 from dataset_tools.conversion import convert
@@ -81,7 +81,9 @@ class ConvertSection(Section):
             project,
             self.status,
             "Writing the rows",
-            lambda tell: convert(own_rows(project), target, to=to, columns=said_columns(project)),
+            lambda tell: convert(
+                own_rows(project), target, to=to, columns=said_columns(project), reading=said_reading(project)
+            ),
         )
         yield {self.result: conversion_view(project, result, f"tools/{_FOLDER}")}
 

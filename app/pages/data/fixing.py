@@ -11,7 +11,7 @@ from app.components.markup import html
 from app.components.tool_views import changes_card
 from app.components.wiring import on, on_steps
 from app.pages.data.section import PageParts, Section, Updates
-from app.versions import fixed, own_rows, said_columns, undone
+from app.versions import fixed, own_rows, said_columns, said_reading, undone
 from app.workspace import Project
 from dataset_tools import Report, UsageError
 from dataset_tools.fixes import KINDS, FixPlan, plan_fixes
@@ -92,6 +92,7 @@ class FixSection(Section):
                 own_rows(project),
                 only=found,  # the others have nothing to do, and looking for that takes long
                 columns=said_columns(project),
+                reading=said_reading(project),
                 needs=needs_of(project),
                 progress=tell,
             ),

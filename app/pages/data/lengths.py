@@ -12,7 +12,7 @@ from app.components.tool_views import file_link, lengths_view, links, token_fact
 from app.components.wiring import on_steps
 from app.components.working import Tell
 from app.pages.data.section import PageParts, Section, Updates
-from app.versions import own_rows, said_columns, tools_folder
+from app.versions import own_rows, said_columns, said_reading, tools_folder
 from app.workspace import Project
 from dataset_tools import FittingRoomError, write_text_atomically
 from dataset_tools.data_card import DataCard, data_card
@@ -65,6 +65,7 @@ class LengthsSection(Section):
             own_rows(project),
             title=project.title,
             columns=said_columns(project),
+            reading=said_reading(project),
             report=checked.report,
             progress=tell,
             **tools,

@@ -11,7 +11,7 @@ from app.components.tool_views import choices_of
 from app.components.wiring import on_steps
 from app.pages.data.section import PageParts, Section, Updates
 from app.row_reading import as_columns, fields_of, read_as
-from app.versions import own_rows, said_columns, with_columns
+from app.versions import own_rows, said_columns, said_reading, with_columns
 from app.workspace import Project
 from dataset_tools import Report, UsageError
 
@@ -52,8 +52,9 @@ class MappingSection(Section):
         if project is None or report is None:
             return {self.fold: gr.Accordion(visible=False)}
         said = said_columns(project)
-        path, columns = own_rows(project), as_columns(said)
-        fields, guessed = fields_of(path, columns=columns), read_as(path, columns=columns)
+        path, columns, reading = own_rows(project), as_columns(said), said_reading(project)
+        fields = fields_of(path, columns=columns, reading=reading)
+        guessed = read_as(path, columns=columns, reading=reading)
         asked = bool(fields) and (bool(said) or is_unknown(report) or guessed not in ({}, _USUAL))
         choices = choices_of(fields)
         return {

@@ -20,11 +20,12 @@ from app.pages.data.fixing import FixSection
 from app.pages.data.lengths import LengthsSection
 from app.pages.data.mapping import MappingSection, is_unknown
 from app.pages.data.reading import dataset_at
+from app.pages.data.reading_choice import ReadingSection
 from app.pages.data.rows import RowsSection
 from app.pages.data.section import PageParts, Updates
 from app.pages.data.splitting import SplitSection
 from app.row_reading import fields_of
-from app.versions import own_rows
+from app.versions import own_rows, said_reading
 from app.workspace import EXAMPLES, Project, Workspace
 from dataset_tools import DataError, FittingRoomError, UsageError
 
@@ -51,7 +52,13 @@ class DataPage:
         self.notice = gr.HTML(elem_classes="fr-notice")
         self._build_sources(gr)
         self.summary = gr.HTML(elem_id="summary")
-        self.mapping, self.fixing, self.rows = MappingSection(), FixSection(), RowsSection()
+        self.reading, self.mapping, self.fixing, self.rows = (
+            ReadingSection(),
+            MappingSection(),
+            FixSection(),
+            RowsSection(),
+        )
+        self.reading.build(gr)
         self.mapping.build(gr)
         self.findings = acting_html(elem_id="findings")
         self.fixing.build(gr)
@@ -61,7 +68,7 @@ class DataPage:
         tools = [LengthsSection(), SplitSection(), ConvertSection()]
         for tool in tools:
             tool.build(gr)
-        self.sections = [self.mapping, self.fixing, self.rows, *tools]
+        self.sections = [self.reading, self.mapping, self.fixing, self.rows, *tools]
         self.timer = gr.Timer(_BETWEEN_LOOKS, active=False)
         self._wire(blocks)
 
@@ -216,7 +223,7 @@ def summary(project: Project, checked: Checked) -> Markup:
     ]
     if checked.task:
         facts.append(("looks like", checked.task.kind))
-    to_say = is_unknown(report) and bool(fields_of(own_rows(project)))
+    to_say = is_unknown(report) and bool(fields_of(own_rows(project), reading=said_reading(project)))
     verdict = banner("warn", *_UNKNOWN) if to_say else verdict_banner(report)
     parts = [files_card(project), tiles(facts), verdict, *optional_files(project)]
     if not report.usable and not to_say:

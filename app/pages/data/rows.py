@@ -17,7 +17,7 @@ from app.components.wiring import on, on_steps
 from app.components.working import working
 from app.pages.data.section import PageParts, Section, Updates
 from app.row_reading import FileRow, as_columns, first_usable, row_at
-from app.versions import own_rows, said_columns
+from app.versions import own_rows, said_columns, said_reading
 from app.workspace import Project
 from dataset_tools import DataError, ModelError, Report, UsageError, render
 from training.models.loading import default_model
@@ -63,7 +63,8 @@ class RowsSection(Section):
         report = checked.report if checked else None
         if project is None or report is None or not report.rows:
             return {self.number: 1, self.area: gr.Column(visible=False), self.row: ""}
-        number = first_usable(own_rows(project), columns=as_columns(said_columns(project)))
+        columns, reading = as_columns(said_columns(project)), said_reading(project)
+        number = first_usable(own_rows(project), columns=columns, reading=reading)
         shown = {self.number: number, self.area: gr.Column(visible=True)}
         return shown | {self.row: self.view(project, report, number, look=CHAT), self.look: CHAT}
 
@@ -99,7 +100,8 @@ class RowsSection(Section):
         Raises:
             UsageError: the file has no such row.
         """
-        row = row_at(own_rows(project), number, columns=as_columns(said_columns(project)))
+        columns, reading = as_columns(said_columns(project)), said_reading(project)
+        row = row_at(own_rows(project), number, columns=columns, reading=reading)
         if row is None:
             raise UsageError("This row cannot be shown.", found=f"row {number:,} of {report.rows:,}")
         notes = notes_on(report, row)

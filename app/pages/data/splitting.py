@@ -11,7 +11,7 @@ from app.components.tool_views import choices_of, split_view
 from app.components.wiring import on, on_steps
 from app.pages.data.section import PageParts, Section, Updates
 from app.row_reading import as_columns, fields_of
-from app.versions import own_rows, said_columns, tools_folder, with_split
+from app.versions import own_rows, said_columns, said_reading, tools_folder, with_split
 from app.workspace import Project
 from dataset_tools import UsageError
 from dataset_tools.split_files import split_file
@@ -65,7 +65,8 @@ class SplitSection(Section):
         usable = bool(checked and checked.report and checked.report.usable)
         fields: tuple[str, ...] = ()
         if project is not None and usable:
-            fields = fields_of(own_rows(project), columns=as_columns(said_columns(project)))
+            columns, reading = as_columns(said_columns(project)), said_reading(project)
+            fields = fields_of(own_rows(project), columns=columns, reading=reading)
         group = gr.Dropdown(choices=[("group, if any", ""), *choices_of(fields)], value="")
         return {
             self.fold: gr.Accordion(visible=usable, open=False),
@@ -93,7 +94,12 @@ class SplitSection(Section):
             self.status,
             "Splitting the rows",
             lambda tell: split_file(
-                own_rows(project), folder, columns=said_columns(project), overwrite=True, **options
+                own_rows(project),
+                folder,
+                columns=said_columns(project),
+                reading=said_reading(project),
+                overwrite=True,
+                **options,
             ),
         )
         has_test = bool(result.counts.get("test"))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 
 pytestmark = pytest.mark.browser
@@ -73,19 +74,6 @@ def test_a_messy_file_is_looked_into_mended_and_brought_back(page: Any, app: str
     page.locator("#findings").get_by_text("unknown-role").wait_for()
 
 
-def unfold(page: Any, fold: str, inside: str) -> None:
-    """Open a fold, and again where Gradio's queue has lost the event (see `app.components.wiring.on`)."""
-    from playwright.sync_api import TimeoutError as NotThereError
-
-    page.locator(f"{fold} button").first.click()
-    try:
-        page.locator(f"{fold} {inside}").first.wait_for(timeout=30_000)
-    except NotThereError:
-        for _ in range(2):
-            page.locator(f"{fold} button").first.click()
-        page.locator(f"{fold} {inside}").first.wait_for()
-
-
 def test_odd_columns_are_said_and_the_rows_converted_and_split(page: Any, app: str, jsonl: Write) -> None:
     rows = [f"Ticket {n} {'xyzw'[n % 4] * n},{['refund', 'delivery', 'login'][n % 3]},ann" for n in range(60)]
     upload(page, app, jsonl("tickets.csv", [f'"{ODD.replace(chr(34), chr(34) * 2)}",Queue We Want,Agent', *rows]))
@@ -108,7 +96,8 @@ def test_odd_columns_are_said_and_the_rows_converted_and_split(page: Any, app: s
     first = json.loads(Path(started.value.path()).read_text("utf-8").splitlines()[0])
     assert first["messages"][1] == {"role": "assistant", "content": "refund"}
 
-    unfold(page, "#lengths", "svg")
+    page.locator("#lengths button").first.click()
+    page.locator("#lengths svg").first.wait_for()
     page.locator("#split button").first.click()
     page.locator("#split-test").locator("input, textarea").fill("25%")
     page.locator("#split-make").click()
@@ -117,6 +106,25 @@ def test_odd_columns_are_said_and_the_rows_converted_and_split(page: Any, app: s
     page.locator("#changes").get_by_text("Split into training and test rows").wait_for()
     assert "held out here" in page.locator(".fr-files").inner_text()
     assert page.evaluate("window.hit") is None
+
+
+def test_another_sheet_of_a_workbook_is_read_when_it_is_chosen(page: Any, app: str, tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.create_sheet("Plan of the year")
+    for name, sheet in zip(("Notes", "Tickets"), book.worksheets, strict=True):
+        sheet.append(["prompt", "completion"])
+        for number in range(12):
+            sheet.append([f"{name} {number}?", f"{name} {number}."])
+    book.save(tmp_path / "tickets.xlsx")
+    upload(page, app, tmp_path / "tickets.xlsx")
+    conversation = page.locator("#conversation")
+    conversation.get_by_text("Notes 0?").wait_for()
+    assert not page.locator("#encoding").is_visible()
+    choose(page, "sheet", "Plan of the year")
+    conversation.get_by_text("Tickets 0?").wait_for()
+    page.reload()
+    conversation.get_by_text("Tickets 0?").wait_for()
+    assert page.locator("#sheet input").input_value() == "Plan of the year"
 
 
 @pytest.mark.parametrize("name", ["project.json", "..%2F..%2Fprojects", "%2Fetc%2Fhostname", "no-such-file", "tools"])

@@ -91,7 +91,7 @@ def read_gguf_as(file: Path, config: Any, *, dtype: str) -> Any:
 
 @contextmanager
 def _one_map_of_names() -> Iterator[None]:
-    """transformers 5.23 has gguf make its map of tensors' names again for each module: 400 times for 30 layers."""
+    """Transformers 5.23 has gguf make its map of tensors' names again for each module: 400 times for 30 layers."""
     import gguf
 
     original = gguf.get_tensor_name_map

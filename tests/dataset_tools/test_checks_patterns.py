@@ -46,7 +46,7 @@ UNITS = (
     "<s>", "[INST", "<|im_start|>", "&amp;", "{{a_", "Human: ", "### ", "JAN 1 ", "2001:", "a b ", "\u00c3\u00a9", "a_",
     "1 High Street ", "A b ", "A ", "1 A", "X1", "12 ", "123.456.", "```\n", "[edit", "we use cookies ", "fuck", "!",
 )  # fmt: skip
-SIZE = 200_000
+SIZE = 80_000
 
 
 def _patterns() -> Iterator[tuple[str, re.Pattern[str] | re.Pattern[bytes]]]:

@@ -78,7 +78,7 @@ def _there(a: str, b: str, example: Example) -> tuple[Row, Row, tuple[Loss, ...]
     return row, written, ledger.losses(), back
 
 
-@settings(deadline=None, max_examples=400, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.filter_too_much])
 @given(st.sampled_from(WRITTEN), st.sampled_from(WRITTEN), examples())
 def test_there_and_back_is_byte_equal_or_the_report_says_why_not(a: str, b: str, example: Example) -> None:
     row, _, losses, back = _there(a, b, example)
@@ -167,7 +167,7 @@ def test_what_a_format_cannot_hold_is_named_by_its_place(a: str, b: str, example
     assert {(loss.kind, loss.path) for loss in losses} == {(kind, path) for path in paths.split(", ")}
 
 
-@settings(deadline=None, max_examples=400, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.filter_too_much])
 @given(st.data())
 def test_every_value_of_any_row_is_written_or_reported(data: st.DataObject) -> None:
     """Rows as files have them: with keys of no use, in other spellings, with values in odd places."""

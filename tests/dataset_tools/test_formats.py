@@ -481,7 +481,7 @@ def test_plain_flat_rows_take_the_fast_path(example: Example) -> None:
     assert PromptCompletion(system="sys").sound(row) == texts
 
 
-@settings(deadline=None, max_examples=1000)
+@settings(deadline=None, max_examples=500)
 @given(st.data())
 def test_what_the_fast_path_takes_reads_the_same_on_the_slow_one(data: st.DataObject) -> None:
     form = data.draw(st.sampled_from([form for form in FORMATS if form.name not in ("preference", "kto", "text")]))

@@ -75,7 +75,7 @@ def test_a_written_row_is_read_back_and_meets_its_schema(example: Example, name:
     ]
 
 
-@settings(deadline=None, max_examples=800, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(deadline=None, max_examples=400, suppress_health_check=[HealthCheck.filter_too_much])
 @given(st.data())
 def test_a_row_meets_its_schema_where_it_can_be_read(data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(WRITTEN))

@@ -158,7 +158,7 @@ MARKS = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=1000)
+@settings(deadline=None, max_examples=500)
 @given(st.lists(MARKS | TEXT, max_size=12).map("".join))
 def test_no_mark_ever_stays_in_a_turn_and_nothing_crashes(text: str) -> None:
     try:

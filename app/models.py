@@ -1,7 +1,12 @@
-"""The models that the pages answer with: loaded when they are first asked for, the last two kept, one at work."""
+"""The models that the pages answer with: loaded when first asked for, kept as far as memory goes, one at work.
+
+Where another one does not fit beside those that are kept, the one that was asked longest ago goes first; so what the
+pages hold never grows beyond a share of the machine's memory, however many models are asked.
+"""
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -14,8 +19,12 @@ from dataset_tools import Message
 
 if TYPE_CHECKING:
     from app.streaming import Streamed
+    from training.models.machine_memory import MachineMemory
 
-_KEPT = 2
+# Of all memory: what kept models may hold together, and what is left free beside a new one (its cache of the
+# conversation, a training that is started meanwhile). Judgements, not measured.
+_SHARE, _SPARE = 0.5, 0.1
+_MOST_KEPT = 8  # twice as many as there are panes
 _LEAST_TOKENS, _MOST_TOKENS, _SLACK = 24, 256, 1.5
 MOST_STREAMED = 512
 """Tokens of an answer that is watched and can be stopped."""
@@ -23,8 +32,12 @@ MOST_STREAMED = 512
 
 @dataclass
 class Models:
-    """A base model is named by its name, a tuned one by its base and its adapter's folder."""
+    """A base model is named by its name, a tuned one by its base and its adapter's folder.
 
+    ``memory`` looks at what the models are loaded into.
+    """
+
+    memory: Callable[[], MachineMemory] = lambda: _machine_memory()
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _loaded: OrderedDict[tuple[str, Path | None], Any] = field(default_factory=OrderedDict)
 
@@ -104,11 +117,23 @@ class Models:
     def _get(self, name: str, adapter: Path | None) -> Any:
         key = (name, adapter)
         if key not in self._loaded:
-            while len(self._loaded) >= _KEPT:
-                self._loaded.popitem(last=False)
+            self._make_room(name)
             self._loaded[key] = _load(name, adapter)
         self._loaded.move_to_end(key)
         return self._loaded[key]
+
+    def _make_room(self, name: str) -> None:
+        """Let go of models, those asked longest ago first, until another one of this base fits beside the rest."""
+        sizes = {key: _bytes_of(answerer) for key, answerer in self._loaded.items()}
+        need = next((size for (base, _), size in sizes.items() if base == name), None) or _estimated_bytes(name)
+        while self._loaded and not self._fits(need, sum(sizes[key] for key in self._loaded)):
+            self._loaded.popitem(last=False)
+            _give_back()
+
+    def _fits(self, need: int, held: int) -> bool:
+        memory = self.memory()
+        room = min(_SHARE * memory.total - held, memory.free - _SPARE * memory.total)
+        return len(self._loaded) < _MOST_KEPT and need <= room
 
 
 def _load(name: str, adapter: Path | None) -> Any:
@@ -116,6 +141,39 @@ def _load(name: str, adapter: Path | None) -> Any:
     from training.models.loading import load_model, load_tuned
 
     return LocalAnswerer(load_tuned(name, adapter) if adapter else load_model(name))
+
+
+def _machine_memory() -> MachineMemory:
+    from training.models.machine_memory import machine_memory
+
+    return machine_memory()
+
+
+def _bytes_of(answerer: Any) -> int:
+    """What a loaded model's weights take."""
+    parts = [*answerer.model.parameters(), *answerer.model.buffers()]
+    return sum(part.numel() * part.element_size() for part in parts)
+
+
+def _estimated_bytes(name: str) -> int:
+    """What the weights of a base model will take once it is loaded.
+
+    Raises:
+        ModelError: its configuration cannot be had.
+    """
+    from training.models.loading import load_config, machine
+    from training.models.shape import shape_of
+
+    return shape_of(load_config(name)).parameters * (4 if machine().dtype == "float32" else 2)
+
+
+def _give_back() -> None:
+    """Free what nobody holds any more; peft's models are cycles, which only the collector takes apart."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _room(tokenizer: Any, wanted: Sequence[str]) -> int:

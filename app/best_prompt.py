@@ -1,6 +1,6 @@
-"""The base model at its best prompt: what a finished comparison found to be the best of those that only prompt.
+"""The base model at its best prompt, and at others: what a finished comparison found of those that only prompt.
 
-The comparison keeps how that approach was set up, and its rows; from both the same prompts can be made for what is
+The comparison keeps how an approach was set up, and its rows; from both the same prompts can be made for what is
 asked now. Nothing is chosen anew, and no test row is shown.
 """
 
@@ -34,7 +34,7 @@ Dress = Callable[[Sequence[Message]], Prompt]
 
 @dataclass(frozen=True)
 class BestPrompt:
-    """The best of a comparison's approaches that only prompt the base model.
+    """One of a comparison's approaches that only prompt the base model, such as the best of them.
 
     Attributes:
         comparison: Its folder.
@@ -64,16 +64,23 @@ class BestPrompt:
         return _dresser(self.comparison, self.arm, result.stat().st_mtime_ns)(messages)
 
 
-def best_prompt_of(run: RunFolder) -> BestPrompt | None:
-    """The best prompt of a comparison; None where no approach that only prompts has answered its rows."""
-    result = read_result(run)
-    told = [row for row in (result or {}).get("arms", ()) if _only_prompts(row) and not row.get("dropped")]
-    if result is None or not told:
-        return None
-    best = max(told, key=lambda row: (float(row["score"]), -ARMS[row["name"]].rank))
-    setting = str((best.get("tuning") or {}).get("setting") or "")
+def prompts_of(run: RunFolder) -> list[BestPrompt]:
+    """All approaches of a comparison that only prompt and were not dropped, the best first."""
+    result = read_result(run) or {}
+    told = [row for row in result.get("arms", ()) if _only_prompts(row) and not row.get("dropped")]
+    ranked = sorted(told, key=lambda row: (-float(row["score"]), ARMS[row["name"]].rank))
     model = str(request_of(run.path).get("model") or result.get("model") or default_model())
-    return BestPrompt(run.path, best["name"], str(best["title"]), setting, model, float(best["score"]))
+    return [
+        BestPrompt(
+            run.path,
+            row["name"],
+            str(row["title"]),
+            str((row.get("tuning") or {}).get("setting") or ""),
+            model,
+            float(row["score"]),
+        )
+        for row in ranked
+    ]
 
 
 def _only_prompts(row: Mapping[str, Any]) -> bool:
@@ -83,7 +90,7 @@ def _only_prompts(row: Mapping[str, Any]) -> bool:
     return scored and arm is not None and arm.approach.asks_model and not (arm.elsewhere or arm.approach.needs_training)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def _dresser(folder: Path, name: str, changed: int) -> Dress:
     """What makes the prompts of an arm, by the comparison's folder and the time its result was changed."""
     result, arm = read_result(RunFolder(folder)) or {}, ARMS[name]

@@ -12,11 +12,12 @@ from typing import Any
 
 from advisor.human.automatic import evaluate
 from advisor.human.contestants import Contestant, Telling, checkpoint_of
+from advisor.human.lineage import TunedArm, named_arm
 from advisor.metrics import metric_for, metric_named
 from advisor.task import LeakGuard
 from app import commands
 from app.progress import working
-from app.run_reading import find_run, has_artefact, model_title
+from app.run_reading import find_run, has_artefact, known_runs, model_title
 from dataset_tools.dataset import load_examples
 from dataset_tools.errors import DataError, RunError, UsageError
 from dataset_tools.example import Example
@@ -28,6 +29,8 @@ from training.recipe import Recipe
 from training.runs.folder import RunFolder
 
 BASE = "base"
+PARENT = "parent"
+"""The name of a run's parent on the command line, and of the same in run.json."""
 
 
 def answers_folder() -> Path:
@@ -68,9 +71,10 @@ def answering(say: Any) -> Telling:
 
 
 def contestants_named(names: Sequence[str]) -> tuple[list[Contestant], list[RunFolder]]:
-    """What a user names: ``RUN``, ``RUN@STEP``, ``base``, a model, ``URL#MODEL``; and the runs among them.
+    """What a user names: ``RUN``, ``RUN@STEP``, ``base``, ``parent``, a model, ``URL#MODEL``; and the runs among them.
 
-    ``base`` is the base of the first run, or this machine's default model where no run is named.
+    ``base`` is the base of the first run, or this machine's default model where no run is named; ``parent`` is what the
+    run before it was tuned again from, on people's votes.
 
     Raises:
         UsageError: there is no such run, checkpoint or model.
@@ -82,6 +86,10 @@ def contestants_named(names: Sequence[str]) -> tuple[list[Contestant], list[RunF
     for name in names:
         if name == BASE:
             found.append(None)
+        elif name == PARENT:
+            parent = _parent(runs)
+            runs.append(parent.run)
+            found.append(parent.contestant())
         elif name.startswith(("http://", "https://")):
             found.append(_of_address(name))
         elif name == embedded.NAME or _is_model(name):
@@ -116,11 +124,8 @@ def held_out_rows(
         notes.append("These rows checked the training as it ran: rows of your own with --test tell more surely.")
     else:
         given = []
-    learnt = [row for other in trained for row in other.read_rows("train")]
-    kept = list(LeakGuard(learnt, given).clean(given)) if learnt and given else list(given)
-    if len(kept) < len(given):
-        left = len(given) - len(kept)
-        notes.append(f"{left} of {len(given)} rows were left out: they, or nearly the same, were trained on.")
+    kept, left_out = not_trained_on(given, trained)
+    notes += left_out
     if not kept:
         raise DataError(
             "There is no row to evaluate on that was not trained on.",
@@ -129,6 +134,15 @@ def held_out_rows(
             next_step="Give test rows of your own with --test.",
         )
     return kept, notes
+
+
+def not_trained_on(given: Sequence[Example], trained: Iterable[RunFolder]) -> tuple[list[Example], list[str]]:
+    """These rows without those that runs were trained on, or nearly the same; and how many were left out, in words."""
+    learnt = [row for run in trained for row in run.read_rows("train")]
+    kept = list(LeakGuard(learnt, given).clean(given)) if learnt and given else list(given)
+    left = len(given) - len(kept)
+    told = f"{left} of {len(given)} rows were left out: they, or nearly the same, were trained on."
+    return kept, [told] if left else []
 
 
 def _of_run(found: RunFolder) -> Contestant:
@@ -157,6 +171,23 @@ def _other(found: RunFolder, against: str) -> tuple[Contestant, list[RunFolder]]
         return Contestant(model_title(against), against), [found]
     other = find_run(against)
     return _of_run(other), [found, other]
+
+
+def _parent(runs: Sequence[RunFolder]) -> TunedArm:
+    """What the last of these runs goes on from.
+
+    Raises:
+        UsageError: it goes on from none that is there.
+    """
+    found = named_arm(str(runs[-1].status().get(PARENT) or ""), known_runs()) if runs else None
+    if found is None:
+        raise UsageError(
+            "There is no parent to compare with.",
+            where="--contestants",
+            found=f"{runs[-1].path.name} goes on from no run that is there" if runs else "no run before it",
+            expected=f"a run that was tuned again on people's votes: RUN,{PARENT}",
+        )
+    return found
 
 
 def _of_address(name: str) -> Contestant:

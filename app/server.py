@@ -11,10 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from advisor.human import tell_newest
 from app.components.layout import CSS, address, theme
 from app.drafts import export
 from app.pages.votes import add_downloads
 from app.security import LOOPBACK, POLICY, SEALED, LocalOnly
+from app.served import noted
 from app.versions import downloads
 from app.workspace import Workspace, find
 from dataset_tools import UsageError
@@ -75,6 +77,8 @@ def create_server(workspace: Workspace | None = None) -> FastAPI:
     @server.get("/download/{comparison}/{name}")
     def download(comparison: str, name: str) -> FileResponse:
         run = find(workspace.comparisons(), comparison)
+        if run is not None and name == "report.md":
+            tell_newest(run.path)
         if run is None or name not in _DOWNLOADS or not (run.path / name).is_file():
             raise HTTPException(404, "There is no such file.")
         kind = "application/octet-stream"
@@ -83,6 +87,8 @@ def create_server(workspace: Workspace | None = None) -> FastAPI:
     @server.get("/report/{comparison}")
     def report(comparison: str) -> FileResponse:
         run = find(workspace.comparisons(), comparison)
+        if run is not None:
+            tell_newest(run.path)  # votes have come since it was made
         if run is None or not (run.path / "report.html").is_file():
             raise HTTPException(404, "There is no such report.")
         return FileResponse(run.path / "report.html", media_type="text/html", headers=_FRESH | {POLICY: SEALED})
@@ -156,7 +162,8 @@ def serve(
 
     config = uvicorn.Config(server, log_level="warning", timeout_graceful_shutdown=_FAREWELL_SECONDS, ws="none")
     logging.getLogger("uvicorn.error").addFilter(_is_worth_saying)
-    Announcing(config).run(sockets=[listener])
+    with noted(place):
+        Announcing(config).run(sockets=[listener])
 
 
 def _is_worth_saying(record: logging.LogRecord) -> bool:

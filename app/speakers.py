@@ -1,4 +1,4 @@
-"""Who can answer on the Evaluate page: the base bare or at its best prompt, runs, checkpoints of runs, an endpoint.
+"""Who can answer on the Evaluate page: the base bare or at its prompts, runs, checkpoints of runs, an endpoint.
 
 What a browser sends is looked up here by its id, and never joined to a path. Nothing is loaded.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from advisor.human import checkpoint_of
 from advisor.request import ENDPOINT_KEY
-from app.best_prompt import BestPrompt, best_prompt_of
+from app.best_prompt import BestPrompt, prompts_of
 from app.components.runs import when
 from app.run_reading import model_title, status_of
 from app.watched_endpoint import WatchedEndpoint
@@ -25,6 +25,7 @@ from training.runs.folder import RunFolder
 
 ENDPOINT = "endpoint"
 _ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
+_WHOLE = ("config.json",)  # beside weights in as many files as they take
 _RUNS_WITH_CHECKPOINTS = 5
 
 
@@ -87,18 +88,33 @@ class Speakers:
 
     workspace: Workspace
 
-    def all(self, project: Project | None) -> list[Speaker]:
-        """Those of a project first: bases, the best prompt, what runs made, and their checkpoints. No endpoint."""
-        runs = self.workspace.runs()
-        tuned = [run for run in runs if run.adapter.is_dir() or (run.path / "model").is_dir()]
-        bases = dict.fromkeys([default_model(), *(str(status_of(run).get("model") or "") for run in tuned)])
-        found = [Speaker(f"base:{name}", f"Base, bare: {model_title(name)}", name) for name in bases if name]
-        best = self._best(project)
-        if best is not None and best.arm != "zero-shot":
-            title = f"Base at its best prompt: {best.title}"
-            found.append(Speaker(f"best:{best.comparison.name}", title, best.model, best=best))
-        found += [self._run(run) for run in tuned]
-        return [*found, *self._checkpoints(runs)]
+    def all(self, project: Project | None, *, run: str | None = None, also: Sequence[str] = ()) -> list[Speaker]:
+        """Those of a project first: bases, the best prompt, what runs made, and their checkpoints. No endpoint.
+
+        Of long lists of checkpoints only those of a few runs are offered.
+
+        Args:
+            project: The page's project.
+            run: The run that the page is about, whose checkpoints come first.
+            also: Ids that are offered in any case, where they are there.
+        """
+        return self._known(project, run, most=_RUNS_WITH_CHECKPOINTS, also=also)
+
+    def _known(
+        self, project: Project | None, run: str | None = None, *, most: int | None = None, also: Sequence[str] = ()
+    ) -> list[Speaker]:
+        own = project.runs if project is not None else ()
+        runs = sorted(self.workspace.runs(), key=lambda each: each.path.name not in own)
+        tuned = [each for each in runs if each.adapter.is_dir() or (each.path / "model").is_dir()]
+        having = [(each, steps) for each in runs if (steps := _steps(each))]
+        having.sort(key=lambda each: each[0].path.name != run)
+        models = (str(status_of(each).get("model") or "") for each in (*tuned, *(each for each, _ in having)))
+        bases = [name for name in dict.fromkeys([default_model(), *models]) if name]
+        found = [Speaker(f"base:{name}", f"Base, bare: {model_title(name)}", name) for name in bases]
+        found += self._prompted(project)
+        found += [self._run(each) for each in tuned]
+        kept = [(place, self._checkpoint(each, step)) for place, (each, steps) in enumerate(having) for step in steps]
+        return [*found, *(each for place, each in kept if most is None or place < most or each.id in also)]
 
     def endpoint(self, url: str, model: str) -> Speaker:
         """A model behind an address.
@@ -122,7 +138,7 @@ class Speakers:
         Raises:
             UsageError: one is not there (any more), or the endpoint lacks its address.
         """
-        known = {speaker.id: speaker for speaker in self.all(project)}
+        known = {speaker.id: speaker for speaker in self._known(project)}
         found = []
         for name in dict.fromkeys(ids):
             if name != ENDPOINT and name not in known:
@@ -134,12 +150,18 @@ class Speakers:
             found.append(self.endpoint(url, model) if name == ENDPOINT else known[name])
         return found
 
-    def _best(self, project: Project | None) -> BestPrompt | None:
-        """The best prompt of the project's newest comparison; without a project's, of the newest there is."""
+    def _prompted(self, project: Project | None) -> Iterator[Speaker]:
+        """The base at the prompts of the project's newest comparison; without a project's, of the newest there is."""
         runs = self.workspace.comparisons()
         own = [run for run in runs if project is not None and self.workspace.owner_of(run) == project]
         candidates = own or ([] if project else runs)
-        return next((best for best in map(best_prompt_of, candidates) if best is not None), None)
+        prompts = next((found for found in map(prompts_of, candidates) if found), [])
+        for place, prompt in enumerate(prompts):
+            if prompt.arm == "zero-shot":  # that is the bare base
+                continue
+            name = f"best:{prompt.comparison.name}" if not place else f"arm:{prompt.comparison.name}:{prompt.arm}"
+            title = f"Base at {'its best prompt' if not place else 'another prompt'}: {prompt.title}"
+            yield Speaker(name, title, prompt.model, best=prompt)
 
     def _run(self, run: RunFolder) -> Speaker:
         return Speaker(f"run:{run.path.name}", f"Tuned: {self._named(run)}", str(status_of(run).get("model")), run)
@@ -148,18 +170,17 @@ class Speakers:
         owner = self.workspace.owner_of(run)
         return f"{owner.title if owner else run.path.name}, {when(created(run))}"
 
-    def _checkpoints(self, runs: Sequence[RunFolder]) -> Iterator[Speaker]:
-        having = [(run, steps) for run in runs if (steps := _steps(run))]
-        for run, steps in having[:_RUNS_WITH_CHECKPOINTS]:
-            for step in steps:
-                title = f"Checkpoint at step {step}: {self._named(run)}"
-                yield Speaker(f"step:{run.path.name}:{step}", title, str(status_of(run).get("model")), run, step)
+    def _checkpoint(self, run: RunFolder, step: int) -> Speaker:
+        title = f"Checkpoint at step {step}: {self._named(run)}"
+        return Speaker(f"step:{run.path.name}:{step}", title, str(status_of(run).get("model")), run, step)
 
 
 def _steps(run: RunFolder) -> list[int]:
-    """The steps of the whole checkpoints of adapters that a run has kept, the newest first."""
+    """The steps of the whole checkpoints that a run has kept, the newest first: of an adapter, or of a whole model."""
     folders = all_of(run.checkpoints)
     whole = [
-        step for step, folder in folders.items() if all((folder / name).is_file() for name in (MANIFEST, *_ADAPTER))
+        step
+        for step, folder in folders.items()
+        if any(all((folder / name).is_file() for name in (MANIFEST, *parts)) for parts in (_ADAPTER, _WHOLE))
     ]
     return sorted(whole, reverse=True)

@@ -5,6 +5,7 @@ Here are options, and how it looks in a terminal; the work is in `app.votes_comm
 
 from __future__ import annotations
 
+import shlex
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -52,7 +53,7 @@ def new(
         str | None,
         typer.Option(
             "--contestants",
-            help="Models that answer now, by commas: RUN, RUN@STEP, base, a model, URL#MODEL "
+            help="Models that answer now, by commas: RUN, RUN@STEP, base, parent, a model, URL#MODEL "
             "(its key in FITTING_ROOM_ENDPOINT_KEY).",
         ),
     ] = None,
@@ -73,13 +74,19 @@ def new(
     for_training: Annotated[
         bool, typer.Option("--for-training", help="The rows of the two files are no test rows: train on the votes.")
     ] = False,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            "--url", envvar="FITTING_ROOM_URL", help="Where people reach the app; where it is served now by default."
+        ),
+    ] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Make a blind session, and say where people vote."""
     wish = Wish(names_in(arms), rows, wanted, tuple(questions or ()), title, tag_column, for_training)
     models = names_in(contestants)
-    run(lambda: new_session(sources or (), wish, contestants=models, test=test), _print_new, as_json, debug)
+    run(lambda: new_session(sources or (), wish, contestants=models, test=test, url=url), _print_new, as_json, debug)
 
 
 @votes.command("list")
@@ -177,7 +184,9 @@ def _print_new(told: dict[str, Any]) -> None:
         _say(f"Results are told by: {', '.join(told['tags'])}.")
     for note in told["notes"]:
         _say(f"- {note}")
-    _say(f"Vote at {told['address']} while `fitting-room serve` runs.")
+    _say(f"Vote at {told['address']}")
+    if not told["served"]:
+        _say("The app is not served now: start it with `fitting-room serve`, which says its address if this is taken.")
 
 
 def _print_list(told: dict[str, Any]) -> None:
@@ -256,6 +265,10 @@ def _print_result(told: dict[str, Any]) -> None:
     if agreed["alpha"]:
         alpha, low, high = agreed["alpha"]
         _say(f"agreement of {agreed['raters']} raters: alpha {alpha:.2f} ({low:.2f} to {high:.2f})")
+    for name, found in (*told["alpha_by_tag"].items(), *told["alpha_by_question"].items()):
+        if found:
+            alpha, low, high = found
+            _say(f"agreement of raters, {name}: alpha {alpha:.2f} ({low:.2f} to {high:.2f})")
     if told["reveal"] is None:
         _say("Which arm is which is told once the session is closed (--close).")
     _say(f"{told['counted']} votes count, of {told['wanted']} that were planned.")
@@ -281,6 +294,11 @@ def _print_export(told: dict[str, Any]) -> None:
         _say(f"The test set without them ({told['new_test']['dropped']} rows went out): {told['new_test']['target']}")
     if told.get("note"):
         _say(told["note"])
+    if told.get("parent"):
+        parent = {name: shlex.quote(value) for name, value in told["parent"].items()}
+        given = f"--objective {told['format']} --method {parent['method']} --model {parent['model']}"
+        given += f" --set start_from={parent['start_from']}" if "start_from" in parent else ""
+        _say(f"To train {told['parent']['run']} further: fitting-room train {shlex.quote(told['file'])} {given}")
 
 
 def _say(text: str) -> None:

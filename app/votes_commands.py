@@ -23,6 +23,7 @@ from advisor.human import (
     judge_pairs,
     judge_result,
     marks_of,
+    parent_of,
     read_votes,
     relabel,
     result_of,
@@ -33,6 +34,7 @@ from advisor.human import (
 from advisor.human.relabelling import diff_rows
 from advisor.human.result import shown_names
 from advisor.human.session import require_arms
+from advisor.human.votes import Vote
 from advisor.models import LocalModels
 from advisor.request import judge_answerer, require_model
 from app import commands
@@ -40,15 +42,14 @@ from app.components.layout import address
 from app.contestants import answering, answers_folder, contestants_named, held_out_rows
 from app.data_commands import require_new
 from app.progress import working
-from app.run_reading import find_run
+from app.run_reading import find_run, known_runs
+from app.served import page_address
 from dataset_tools.dataset import load_examples
 from dataset_tools.errors import UsageError
 from dataset_tools.writing import json_line, write_text_atomically
 from training.home import cache
 
 FORMATS = ("csv", "jsonl", "dpo", "kto", "sft")
-SERVED_AT = "http://127.0.0.1:7860"
-"""Where ``fitting-room serve`` has its pages, unless it is told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,12 @@ class Wish:
 
 
 def new_session(
-    sources: Sequence[str], wish: Wish, *, contestants: Sequence[str] | None = None, test: Path | None = None
+    sources: Sequence[str],
+    wish: Wish,
+    *,
+    contestants: Sequence[str] | None = None,
+    test: Path | None = None,
+    url: str | None = None,
 ) -> dict[str, Any]:
     """Make a session and keep it; what ``--json`` says.
 
@@ -90,14 +96,17 @@ def new_session(
         wish: how the session shall be.
         contestants: models that answer now, as `contestants_named` takes them.
         test: the rows that they answer; those that the first run among them kept back without.
+        url: where people reach the app; see `app.served.page_address`.
 
     Raises:
-        UsageError: there is no such comparison, file, arm, column or model, or too many or too few of them.
+        UsageError: there is no such comparison, file, arm, column or model, or too many or too few of them; or the
+            address is none.
         DataError: a file cannot be used, or no two answers differ.
         RunError: a run has made nothing that could answer.
         ModelError: a model cannot be loaded, or an endpoint does not answer.
     """
     notes: list[str] = []
+    page_address("", url)  # before anything is asked
     if contestants is not None:
         if sources:
             raise UsageError("A session is over models, or over answers that are there.", found=" ".join(sources))
@@ -118,12 +127,8 @@ def new_session(
     pairs = len(made.pairs())
     tags = list(dict.fromkeys(tag for item in made.items for tag in item.tags))
     told = {"session": made.id, "title": made.title, "items": len(made.items), "pairs": pairs, "tags": tags}
-    return {**told, "wanted": made.votes_wanted, "address": vote_address(made.id), "notes": notes}
-
-
-def vote_address(session_id: str) -> str:
-    """Where people vote on a session, once the app is served."""
-    return SERVED_AT + address("evaluate", session=session_id)
+    place, served = page_address(address("evaluate", session=made.id), url)
+    return {**told, "wanted": made.votes_wanted, "address": place, "served": served, "notes": notes}
 
 
 def _comparison(named: str) -> Path:
@@ -325,7 +330,19 @@ def export_votes(
         text = b"".join(map(json_line, feedback.rows())).decode()
         about |= {"rows": len(feedback.examples), "sentence": feedback.sentence}
         about |= {"left_out": list(feedback.left_out), "to_replace": list(feedback.to_replace)}
+        about["parent"] = _parent(session, given) if form in ("dpo", "kto") else None
     if out is None:
         return {**about, "file": None, "text": text}
     write_text_atomically(out, text)
     return {**about, "file": str(out)}
+
+
+def _parent(session: Session, votes: Sequence[Vote]) -> dict[str, str] | None:
+    """The tuned model that is trained further on a closed session's votes, as knobs of a recipe."""
+    found = parent_of(session, votes, known_runs()) if session.closed is not None else None
+    if found is None:
+        return None
+    recipe, made = found.recipe(), str(found.contestant().adapter)
+    if recipe.method == "full":  # a model by itself is the base of what comes after it
+        return {"run": found.name, "model": made, "method": "full"}
+    return {"run": found.name, "model": recipe.model, "method": recipe.method, "start_from": made}

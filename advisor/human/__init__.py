@@ -8,9 +8,10 @@ from __future__ import annotations
 from advisor.human.contestants import Contestant, answers_of, checkpoint_of
 from advisor.human.importing import Imported, read_votes, vote_rows, votes_csv, votes_jsonl
 from advisor.human.judge import JudgeResult, judge_pairs, judge_result
+from advisor.human.lineage import TunedArm, named_arm, parent_of, tuned_arms
 from advisor.human.pairs import Feedback, edited_examples, feedback_as, preference_pairs, thumbs
-from advisor.human.relabelling import Mark, Relabelling, marks_of, relabel, write_replaced_test_set
-from advisor.human.reporting import close_session, people_said, said_of_run
+from advisor.human.relabelling import Mark, Relabelling, marks_of, relabel, taken_and_left, write_replaced_test_set
+from advisor.human.reporting import close_session, people_said, said_of_run, tell_newest
 from advisor.human.result import SessionResult, result_of, winners
 from advisor.human.session import Item, Session, Task, new_session
 from advisor.human.sources import from_answers, from_comparison, from_contestants
@@ -31,6 +32,7 @@ __all__ = [
     "Session",
     "SessionResult",
     "Task",
+    "TunedArm",
     "Vote",
     "VoteStore",
     "VotesError",
@@ -45,14 +47,19 @@ __all__ = [
     "judge_pairs",
     "judge_result",
     "marks_of",
+    "named_arm",
     "new_session",
+    "parent_of",
     "people_said",
     "preference_pairs",
     "read_votes",
     "relabel",
     "result_of",
     "said_of_run",
+    "taken_and_left",
+    "tell_newest",
     "thumbs",
+    "tuned_arms",
     "vote_rows",
     "votes_csv",
     "votes_jsonl",

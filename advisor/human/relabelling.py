@@ -156,17 +156,12 @@ def write_replaced_test_set(session: Session, feedback: Feedback, *, test: Path,
         UsageError: the test set is not there, or ``out`` is the test set.
         DataError: it cannot be used, no row would be left, or no row of it was taken.
     """
-    taken = [
-        Example((*session.items[item].prompt, Message("assistant", session.items[item].wanted or "-")))
-        for item in feedback.to_replace
-    ]
-    rows = load_examples(test).examples
-    guard = LeakGuard(taken, rows)
-    if not any(guard.is_leak(row) for row in rows):
+    guard = _guard(session, feedback, load_examples(test).examples)
+    if not taken_and_left(session, feedback, test=test)[0]:
         raise DataError(
             "No row of this test set was taken for training.",
             where=str(test),
-            found=f"{len(taken)} test rows that were taken, none of them in it",
+            found=f"{len(feedback.to_replace)} test rows that were taken, none of them in it",
             next_step="Give the test set that the session's rows came from.",
         )
 
@@ -174,6 +169,28 @@ def write_replaced_test_set(session: Session, feedback: Feedback, *, test: Path,
         return "taken for training, or nearly the same" if guard.is_leak(example) else None
 
     return apply_changes(test, out, decide, name=TAKEN)
+
+
+def taken_and_left(session: Session, feedback: Feedback, *, test: Path) -> tuple[int, int]:
+    """How many rows of a test set were taken for training, or are nearly the same as one that was; and how many not.
+
+    Raises:
+        UsageError: the test set is not there.
+        DataError: it cannot be used.
+    """
+    rows = load_examples(test).examples
+    guard = _guard(session, feedback, rows)
+    taken = sum(guard.is_leak(row) for row in rows)
+    return taken, len(rows) - taken
+
+
+def _guard(session: Session, feedback: Feedback, rows: Sequence[Example]) -> LeakGuard:
+    """Knows of each of these rows whether it was taken."""
+    taken = [
+        Example((*session.items[item].prompt, Message("assistant", session.items[item].wanted or "-")))
+        for item in feedback.to_replace
+    ]
+    return LeakGuard(taken, rows)
 
 
 def diff_rows(diffs: Iterable[Diff]) -> list[dict[str, Any]]:

@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from advisor.human.lineage import TunedArm, tuned_arms
 from advisor.human.result import PairResult, SessionResult, result_of
 from advisor.human.session import Session
 from advisor.human.store import VoteStore
-from advisor.human.votes import Vote
+from advisor.human.votes import Vote, counted
 from advisor.lineup import ARM_TITLES
 from advisor.report import to_html, to_markdown
 from advisor.report.votes import VOTES_FILE
@@ -30,17 +31,20 @@ _THIS = "this model"
 def people_said(session: Session, votes: Sequence[Vote], titles: Mapping[str, str] | None = None) -> list[str]:
     """What the votes of a session say, a line for each two arms and one for the raters; none without a vote.
 
-    Arms of an open session have letters for names.
+    Of an open session it is one line: how many votes there are so far. What they say would be read by those who still
+    vote, and by those who would end the voting where it pleases them.
 
     Args:
         session: the session.
         votes: its votes.
-        titles: of arms, for a closed session; an arm without one goes by its name.
+        titles: of arms; an arm without one goes by its name.
     """
-    result = result_of(session, votes)
-    if not result.counted:
+    valid = counted(votes)
+    if not valid:
         return []
-    names = dict(titles or {}) if result.closed else {}
+    if session.closed is None:
+        return [_so_far(session, valid)]
+    result, names = result_of(session, votes), dict(titles or {})
     lines = [_pair_line(pair, names) for pair in result.pairs if pair.tally.judged]
     return [f"{' '.join(session.title.split())}: {lines[0]}", *lines[1:], _raters_line(result)]
 
@@ -62,6 +66,8 @@ def close_session(store: VoteStore, session_id: str) -> Session:
 def tell_comparison(store: VoteStore, folder: Path) -> bool:
     """Write into a comparison's folder what people said of its answers, and those of its reports anew that are there.
 
+    Nothing is written where the folder says it already: so it may be called whenever a report is looked at.
+
     Returns:
         Whether it is the folder of a comparison that is done.
 
@@ -81,6 +87,8 @@ def tell_comparison(store: VoteStore, folder: Path) -> bool:
         for session, lines in told
         if lines
     ]
+    if kept == _told_before(folder):
+        return True
     write_text_atomically(folder / VOTES_FILE, json.dumps(kept, indent=2) + "\n")
     here = {**result, "folder": place}  # it may have been moved since
     page, text = folder / "report.html", folder / "report.md"
@@ -92,30 +100,39 @@ def tell_comparison(store: VoteStore, folder: Path) -> bool:
     return True
 
 
+def tell_newest(folder: Path) -> None:
+    """Bring what a comparison's reports say of people's votes up to date; where that fails they stay as they are."""
+    with contextlib.suppress(FittingRoomError, OSError, ValueError, KeyError, TypeError), VoteStore.open() as store:
+        tell_comparison(store, folder)
+
+
+def _told_before(folder: Path) -> list[dict[str, Any]]:
+    try:
+        found = json.loads((folder / VOTES_FILE).read_text("utf-8"))
+    except (OSError, ValueError):
+        return []
+    return found if isinstance(found, list) else []
+
+
 def said_of_run(store: VoteStore, run: RunFolder) -> list[str]:
-    """What people said of a run's model, in closed sessions: of the run itself, or of the arm that it was trained for.
+    """What people said of a run's model: of the run itself, or of the arm that it was trained for.
+
+    Of an open session it is only how many votes there are so far.
 
     Raises:
         VotesError: the votes cannot be read.
     """
     lines: list[str] = []
     for session in store.sessions():
-        arm = _arm_of(session, run)
-        if session.closed is not None and arm is not None:
+        arm = next((each.arm for each in tuned_arms(session, [run]) if _is_run(each, run)), None)
+        if arm is not None:
             lines += people_said(session, store.votes(session.id), {**ARM_TITLES, arm: _THIS})
     return lines
 
 
-def _arm_of(session: Session, run: RunFolder) -> str | None:
-    """The arm of a session that a run is."""
-    if run.path.name in session.arms:
-        return run.path.name
-    for arm in session.arms if session.source else ():
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            noted = json.loads((Path(session.source) / "training" / f"{arm}.json").read_text("utf-8"))
-            if Path(noted["run"]).resolve() == run.path.resolve():
-                return arm
-    return None
+def _is_run(arm: TunedArm, run: RunFolder) -> bool:
+    """Whether an arm is what a run made in the end."""
+    return arm.step is None and arm.run.path.resolve() == run.path.resolve()
 
 
 def _request(folder: Path, result: Mapping[str, Any]) -> ComparisonRequest:
@@ -151,8 +168,17 @@ def _raters_line(result: SessionResult) -> str:
         told.append("their agreement is not known")
     if agreed.consistency is not None:
         told.append(f"the same vote again on {100 * agreed.consistency.estimate:.0f}% of {agreed.repeats} repeats")
-    closed = "The session is closed." if result.closed else "The session is open: names are told once it is closed."
-    return f"{'; '.join(told)}. {closed}"
+    return f"{'; '.join(told)}. The session is closed."
+
+
+def _so_far(session: Session, valid: Sequence[Vote]) -> str:
+    """How many votes that count an open session has; nothing of what they say."""
+    count, raters = len(valid), len({vote.rater for vote in valid})
+    who = "one rater" if raters == 1 else f"{raters} raters"
+    return (
+        f"{' '.join(session.title.split())}: so far {count} {'vote' if count == 1 else 'votes'} by {who}, of "
+        f"{session.votes_wanted} that are planned. The session is open: what they say is told once it is closed."
+    )
 
 
 def _people(count: int) -> str:

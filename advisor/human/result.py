@@ -18,6 +18,7 @@ from advisor.human.session import Session
 from advisor.human.strengths import Strength, strengths_of
 from advisor.human.tallies import Tally, decision, tally, votes_to_go
 from advisor.human.votes import Vote, counted
+from advisor.statistics import Interval
 
 _CLUSTERED = 1.5  # from this design effect on, other items tell more than more raters on the same ones
 
@@ -55,6 +56,8 @@ class SessionResult:
         agreement: between raters and with themselves.
         by_tag: of each tag, each two arms.
         by_question: of each question of the rubric, each two arms.
+        alpha_by_tag: of each tag, how far raters agree; None where it is not known, as in `Agreement`.
+        alpha_by_question: of each question of the rubric, likewise.
         counted: votes that count, of ``wanted``.
         wanted: votes that were planned.
         skipped: votes that were skips.
@@ -72,6 +75,8 @@ class SessionResult:
     agreement: Agreement
     by_tag: Mapping[str, tuple[Tally, ...]]
     by_question: Mapping[str, tuple[Tally, ...]]
+    alpha_by_tag: Mapping[str, Interval | None]
+    alpha_by_question: Mapping[str, Interval | None]
     counted: int
     wanted: int
     skipped: int
@@ -109,6 +114,7 @@ def result_of(session: Session, votes: Sequence[Vote]) -> SessionResult:
     winner = next((arm for arm in arms if _beats_all(arm, pairs)), None)
     more = 0 if winner else max(pair.more_votes for pair in _still_open(pairs, strengths))
     agreed = agreement_of(votes)
+    tags, questions = _by_tag(session, valid), _by_question(session, valid)
     told = [_told(session, pairs, winner, more, count=len(valid), names=names), *_agreement_told(agreed)]
     return SessionResult(
         session=session.id,
@@ -118,8 +124,10 @@ def result_of(session: Session, votes: Sequence[Vote]) -> SessionResult:
         pairs=tuple(replace(pair, tally=_named(pair.tally, names), winner=_name(pair.winner, names)) for pair in pairs),
         strengths=tuple(replace(one, arm=names[one.arm]) for one in strengths),
         agreement=agreed,
-        by_tag=_by_tag(session, valid, arms, names=names),
-        by_question=_by_question(session, valid, arms, names=names),
+        by_tag={tag: _tallies(given, arms, names=names) for tag, given in tags.items()},
+        by_question={question: _tallies(given, arms, names=names) for question, given in questions.items()},
+        alpha_by_tag={tag: agreement_of(given).alpha for tag, given in tags.items()},
+        alpha_by_question={question: agreement_of(given).alpha for question, given in questions.items()},
         counted=len(valid),
         wanted=session.votes_wanted,
         skipped=sum(not vote.judged for vote in votes),
@@ -226,24 +234,18 @@ def _agreement_told(agreed: Agreement) -> list[str]:
     return told
 
 
-def _by_tag(
-    session: Session, valid: Sequence[Vote], arms: Sequence[str], *, names: Mapping[str, str]
-) -> dict[str, tuple[Tally, ...]]:
+def _by_tag(session: Session, valid: Sequence[Vote]) -> dict[str, list[Vote]]:
+    """The votes on the items of each tag."""
     tags = dict.fromkeys(tag for item in session.items for tag in item.tags)
-    return {
-        tag: _tallies([vote for vote in valid if tag in session.items[vote.item].tags], arms, names=names)
-        for tag in tags
-    }
+    return {tag: [vote for vote in valid if tag in session.items[vote.item].tags] for tag in tags}
 
 
-def _by_question(
-    session: Session, valid: Sequence[Vote], arms: Sequence[str], *, names: Mapping[str, str]
-) -> dict[str, tuple[Tally, ...]]:
+def _by_question(session: Session, valid: Sequence[Vote]) -> dict[str, list[Vote]]:
+    """What was said to each question of the rubric, as votes."""
     found = {}
     for at, question in enumerate(session.questions):
         said = [(vote, vote.answers[at]) for vote in valid if len(vote.answers) > at]
-        answers = [replace(vote, kind=answer) for vote, answer in said if answer != "" and answer != "skip"]
-        found[question] = _tallies(answers, arms, names=names)
+        found[question] = [replace(vote, kind=answer) for vote, answer in said if answer != "" and answer != "skip"]
     return found
 
 

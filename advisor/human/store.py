@@ -50,19 +50,23 @@ if TYPE_CHECKING:
 __all__ = ["Progress", "VoteStore", "VotesError"]
 
 T = TypeVar("T")
+LONGEST_VOTE = 300.0
+"""Seconds that a vote counts for at most, in what a rater's votes took."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a rater is, and the session: votes that were given, skips among them, and those that are to be.
 
-    ``counted`` are the votes of all raters that count (no skip, no repeat), of ``wanted`` ones.
+    ``counted`` are the votes of all raters that count (no skip, no repeat), of ``wanted`` ones. ``seconds`` is what the
+    rater's votes took, each `LONGEST_VOTE` at most: who looked at an item for longer was away.
     """
 
     done: int
     of: int
     counted: int
     wanted: int
+    seconds: float = 0.0
 
 
 class VoteStore(Database):
@@ -341,18 +345,20 @@ class VoteStore(Database):
         Raises:
             UsageError: there is no such session.
         """
-        from sqlalchemy import func, select
+        from sqlalchemy import case, func, select
 
         tasks, votes = vote_tables().tasks, vote_tables().votes
-        given = select(func.count()).select_from(tasks.join(votes, tasks.c.token == votes.c.token))
+        took = case((votes.c.seconds < LONGEST_VOTE, votes.c.seconds), else_=LONGEST_VOTE)
+        given = select(func.count(), func.sum(took)).select_from(tasks.join(votes, tasks.c.token == votes.c.token))
         given = given.where(tasks.c.session_id == session_id)
 
         def work(connection: Connection) -> Progress:
             wanted = self._session(connection, session_id).votes_wanted
-            done = connection.execute(given.where(tasks.c.rater == rater)).scalar_one()
+            done, seconds = connection.execute(given.where(tasks.c.rater == rater)).one()
             valid = given.where(tasks.c.repeat.is_(False), votes.c.kind != "skip")
-            counted = connection.execute(valid).scalar_one()
-            return Progress(int(done), self._seen(connection, session_id, rater), int(counted), wanted)
+            counted, _ = connection.execute(valid).one()
+            seen = self._seen(connection, session_id, rater)
+            return Progress(int(done), seen, int(counted), wanted, float(seconds or 0.0))
 
         return self._transact(work)
 

@@ -6,7 +6,7 @@ Pure functions; they are not called before the session is closed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
@@ -15,10 +15,14 @@ from advisor.human.tallies import Tally
 from advisor.statistics import Interval
 from app.components.actions import act_button
 from app.components.cards import banner, link, section, tiles
+from app.components.corrections import planned_corrections
 from app.components.diffs import word_difference
 from app.components.evidence import table
 from app.components.markup import NOTHING, counted, html, joined, shortened
 from app.components.voting import prompt_of
+
+if TYPE_CHECKING:
+    from app.relabelled import Correction
 
 
 def result_card(result: SessionResult, titles: Mapping[str, str]) -> Markup:
@@ -87,7 +91,10 @@ def _agreement(result: SessionResult) -> Markup:
         share = Interval(*(100 * value for value in agreed.consistency))
         own = f"Self-consistency: the same vote on {share.estimate:.0f}% of {counted(agreed.repeats, 'repeat')} "
         own += f"({share.low:.0f} to {share.high:.0f})."
-    return html('<p class="fr-quiet fr-note">{} {}</p>', alpha, own)
+    apart = {**result.alpha_by_question, **result.alpha_by_tag}
+    parts = [f"{name}: {_spread(found)}" for name, found in apart.items() if found is not None]
+    each = f" Alpha apart: {'; '.join(parts)}." if parts else ""
+    return html('<p class="fr-quiet fr-note">{} {}{}</p>', alpha, own, each)
 
 
 def _spread(found: Interval) -> str:
@@ -115,6 +122,10 @@ def to_take_along(
     training: str | None = None,
     edits: Feedback | None = None,
     marks: Sequence[Mark] = (),
+    parent: str = "",
+    token: str = "",
+    leaving: str = "",
+    mending: Markup = NOTHING,
 ) -> Markup:
     """The files of a closed session, and the way to training.
 
@@ -126,9 +137,14 @@ def to_take_along(
         edits: examples of the answers that raters wrote themselves.
         marks: the labels that raters call wrong.
         training: the address of the Train page for its rows, where a project was made of them: the page goes there.
+        parent: the tuned model that is trained further; empty where none took part.
+        token: of the buttons that start a run: a second click on the same one starts no other.
+        leaving: the project whose test rows lose those that are taken; empty where none has them in a file of its own.
+        mending: what the wrong labels change in the dataset of a project, or what was changed; how it is done on the
+            command line where it is empty.
     """
     ending = "-with-test-rows" if taken else ""
-    files = [("Download votes.csv", "votes.csv")]
+    files = [("Download votes.csv", "votes.csv"), ("Download votes.jsonl", "votes.jsonl")]
     files += [("Download dpo.jsonl", f"dpo{ending}.jsonl")] if pairs.examples else []
     files += [("Download kto.jsonl", f"kto{ending}.jsonl")] if thumbs.examples else []
     files += [("Download sft.jsonl (edited answers)", f"sft{ending}.jsonl")] if edits and edits.examples else []
@@ -136,22 +152,46 @@ def to_take_along(
     buttons = [act_button("home", "All sessions")]
     if pairs.left_out and not taken:
         buttons.insert(0, act_button("take", "Take these test rows all the same", session=session))
-    who: dict[str, Any] = {"session": session, "taken": "yes" if taken else ""}
-    if thumbs.examples and training is None:
-        buttons.insert(0, act_button("train", "Train on each answer, liked or not (KTO)", form="kto", **who))
-    if pairs.examples and training is None:
-        buttons.insert(0, act_button("train", "Train on these pairs (DPO)", kind="main", form="dpo", **who))
+    starts = _training_buttons(session, pairs, thumbs, taken=taken, token=token) if training is None else []
+    buttons = [*starts, *buttons]
     go = html("<span data-go>{}</span>", link(training, "Go to training →", main=True)) if training else NOTHING
-    said = [pairs.sentence, *([edits.sentence] if edits and (edits.examples or edits.left_out) else [])]
+    said = [pairs.sentence, *([_further(parent)] if starts else [])]
+    if starts and pairs.to_replace and leaving:
+        said.append(f"They go out of the test rows of {leaving} with that. Bring others in their place on Data.")
+    said += [edits.sentence] if edits and (edits.examples or edits.left_out) else []
     card = html(
         '<div class="fr-card" id="votes-files"><h3>What the votes are good for</h3>{}'
         '<div class="fr-links">{}{}</div><div class="fr-acts">{}</div></div>',
         *(joined(html("<p>{}</p>", each) for each in said), links, go, joined(buttons)),
     )
-    return joined([card, _wrong_labels(session, marks)])
+    return joined([card, _wrong_labels(session, marks, mending)])
 
 
-def _wrong_labels(session: str, marks: Sequence[Mark]) -> Markup:
+def _training_buttons(session: str, pairs: Feedback, thumbs: Feedback, *, taken: bool, token: str) -> list[Markup]:
+    who: dict[str, Any] = {"session": session, "taken": "yes" if taken else "", "token": token}
+    found = []
+    if pairs.examples:
+        found.append(act_button("train", "Train on these pairs (DPO)", kind="main", form="dpo", **who))
+    if thumbs.examples:
+        found.append(act_button("train", "Train on each answer, liked or not (KTO)", form="kto", **who))
+    if found:
+        form = "dpo" if pairs.examples else "kto"
+        found.append(act_button("train", "Look at the settings first", form=form, look="yes", **who))
+    return found
+
+
+def _further(parent: str) -> Markup:
+    """What a training on the votes begins with."""
+    if not parent:
+        return Markup("No tuned model took part, so a training begins afresh, from the base model.")
+    return html(
+        "A training goes on from <b>{}</b>, the tuned model that was voted on. What comes of it waits here for the "
+        "next blind session, beside it.",
+        parent,
+    )
+
+
+def _wrong_labels(session: str, marks: Sequence[Mark], mending: Markup) -> Markup:
     """The labels that raters call wrong, each with what it should be, and how the dataset is mended."""
     if not marks:
         return NOTHING
@@ -164,8 +204,23 @@ def _wrong_labels(session: str, marks: Sequence[Mark]) -> Markup:
         )
         for mark in marks
     )
+    how = mending or html(
+        "<p>Nothing is changed yet. This shows the change, and writes the mended file: "
+        "<code>fitting-room votes fixes {} YOUR-DATA --out MENDED</code></p>",
+        session,
+    )
     return html(
-        '<div class="fr-card" id="votes-labels"><h3>{} called wrong</h3>{}<p>Nothing is changed yet. This shows the '
-        "change, and writes the mended file: <code>fitting-room votes fixes {} YOUR-DATA --out MENDED</code></p></div>",
-        *(counted(len(marks), "label"), rows, session),
+        '<div class="fr-card" id="votes-labels"><h3>{} called wrong</h3>{}{}</div>',
+        *(counted(len(marks), "label"), rows, how),
+    )
+
+
+def mending_of(session: str, title: str, planned: Sequence[Correction]) -> Markup:
+    """What the wrong labels of a session change in a project's files, and the button that does it."""
+    if not planned:
+        return NOTHING
+    return html(
+        '{}<p>Nothing is changed yet.</p><div class="fr-acts">{}</div>',
+        planned_corrections(planned),
+        act_button("put-right", f"Put right in {title}", kind="main", session=session),
     )

@@ -5,6 +5,7 @@ Pure functions. What is drawn for a rater is a `Task`, which does not know the a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +18,7 @@ from app.components.actions import act_button
 from app.components.cards import badge, banner, empty, link, section
 from app.components.evidence import table
 from app.components.layout import address
-from app.components.markup import NOTHING, counted, html, joined
+from app.components.markup import NOTHING, counted, duration, html, joined
 from app.components.results import answer_box
 from dataset_tools.example import Message
 
@@ -29,6 +30,7 @@ _WAYS = (
     ("skip", "s", "Skip"),
 )
 _ANSWERS = (("left", "Left"), ("right", "Right"), ("tie", "Same"))
+_FIRST_VOTES = 3  # before these, nobody's pace is known
 _ASK = "Tell which answer is better. Names are hidden, and the sides are drawn anew for each prompt."
 
 
@@ -207,9 +209,18 @@ def _how_far(rater: str, progress: Progress) -> Markup:
     share = 100 * progress.done / max(1, progress.of)
     return html(
         '<div class="fr-far"><div class="fr-bar"><span style="width:{:.0f}%"></span></div>'
-        '<p class="fr-quiet">{}: <span data-count>{}</span> of {} seen. All raters: {} of {} planned.</p></div>',
-        *(share, rater, progress.done, progress.of, _votes(progress.counted), progress.wanted),
+        '<p class="fr-quiet">{}: <span data-count>{}</span> of {} seen{}. All raters: {} of {} planned.</p></div>',
+        *(share, rater, progress.done, progress.of, _time(progress), _votes(progress.counted), progress.wanted),
     )
+
+
+def _time(progress: Progress) -> str:
+    """How long a rater has voted, and about how long the rest takes at this pace; nothing before the first votes."""
+    if progress.done < _FIRST_VOTES or progress.seconds <= 0:
+        return ""
+    left = progress.seconds / progress.done * (progress.of - progress.done)
+    told = f" in {duration(round(progress.seconds))}"
+    return f"{told}, about {duration(60 * math.ceil(left / 60))} to go" if left else told
 
 
 def _others(session: str, rater: str) -> list[Markup]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from advisor.human.reporting import close_session, people_said, said_of_run, tell_comparison
+from advisor.human.reporting import close_session, people_said, said_of_run, tell_comparison, tell_newest
 from advisor.human.session import Session
 from advisor.human.sources import from_comparison
 from advisor.human.store import VoteStore
@@ -70,7 +70,7 @@ def test_a_closed_session_stands_in_the_comparisons_reports(store: VoteStore, tm
     assert (folder / "result.json").read_bytes() == measured
 
 
-def test_an_open_session_hides_its_names_in_the_report_and_one_without_votes_is_not_told(
+def test_of_an_open_session_the_report_says_how_many_votes_there_are_and_one_without_votes_is_not_told(
     store: VoteStore, tmp_path: Path
 ) -> None:
     folder = finished(tmp_path / "c")
@@ -78,8 +78,14 @@ def test_an_open_session_hides_its_names_in_the_report_and_one_without_votes_is_
     vote_on(store, made, "few-shot", count=5)
     close_session(store, empty.id)
     told = (folder / "report.md").read_text().split("## What people said")[1].split("##")[0]
-    assert "First: " in told and "The session is open" in told and "Second" not in told
-    assert not any(name in told.lower() for name in ("few-shot", "zero-shot"))
+    assert "First: so far 5 votes by one rater, of 12 that are planned. The session is open" in told
+    assert "Second" not in told and not any(name in told.lower() for name in ("few-shot", "zero-shot", "%", "prefer"))
+    vote_on(store, made, "few-shot", count=1)
+    tell_newest(folder)  # as whoever opens the report has it done
+    assert "First: so far 6 votes by one rater" in (folder / "report.md").read_text()
+    (folder / "report.md").write_text("untouched")
+    tell_newest(folder)  # nothing new: nothing is made anew
+    assert (folder / "report.md").read_text() == "untouched"
     (kept,) = json.loads((folder / "votes.json").read_text())
     assert kept["session"] == made.id and not kept["closed"]
 
@@ -129,6 +135,8 @@ def test_ties_raters_and_agreement_are_told() -> None:
     assert people_said(made, []) == []
     (line, _) = people_said(made, votes_for([0]))
     assert "No vote preferred" in line
+    (still,) = people_said(replace(made, closed=None), votes_for([1]))
+    assert still.startswith("T: so far 1 vote by one rater, of 10 ") and "preferred" not in still
 
 
 def test_a_run_that_was_an_approach_of_a_comparison_is_known(store: VoteStore, tmp_path: Path) -> None:
@@ -139,7 +147,8 @@ def test_a_run_that_was_an_approach_of_a_comparison_is_known(store: VoteStore, t
     (folder / "training" / "few-shot.json").write_text(json.dumps({"run": str(run.path)}))
     made = store.add(from_comparison(folder))
     vote_on(store, made, "few-shot")
-    assert said_of_run(store, run) == []
+    (open_yet,) = said_of_run(store, run)
+    assert "so far 12 votes by one rater" in open_yet and "preferred" not in open_yet
     close_session(store, made.id)
     assert "this model was preferred to Zero-shot" in said_of_run(store, run)[0]
     assert said_of_run(store, RunFolder(tmp_path / "runs" / "another")) == []

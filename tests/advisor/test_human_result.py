@@ -217,6 +217,25 @@ def test_results_come_by_tag_and_by_question_of_the_rubric() -> None:
     }
     kinder, shorter = found.by_question["Kinder?"][0], found.by_question["Shorter?"][0]
     assert (max(kinder.wins, kinder.losses), kinder.judged, shorter.judged) == (6, 6, 0)
+    assert set(found.alpha_by_tag.values()) == {None} == set(found.alpha_by_question.values())  # one rater alone
+
+
+def test_agreement_comes_by_tag_and_by_question_of_the_rubric() -> None:
+    made = replace(session(12, tags=("near", "far"), questions=("Kinder?", "Shorter?")), closed=1.0)
+    said = ("left", "right")
+    votes = []
+    for rater in ("ann", "bob"):
+        for item in range(12):
+            kind = said[item // 2 % 2]  # of one mind on what is near, of two on what is far
+            other = kind if rater == "ann" or item % 2 == 0 else said[1 - item // 2 % 2]
+            answers = (kind, "" if rater == "bob" else "tie")
+            votes.append(vote(item, other, rater=rater, answers=answers, number=len(votes) + 1))  # type: ignore[arg-type]
+    found = result_of(made, votes)
+    near, far = found.alpha_by_tag["near"], found.alpha_by_tag["far"]
+    assert near is not None and near.estimate == 1.0 and far is not None and far.estimate < 0
+    kinder = found.alpha_by_question["Kinder?"]
+    assert kinder is not None and kinder.estimate == 1.0 and found.alpha_by_question["Shorter?"] is None
+    assert found.to_dict()["alpha_by_tag"]["near"][0] == 1.0
 
 
 def planted(strengths: dict[str, float], count: int, *, seed: int, ties: float = 0.15) -> list[Vote]:

@@ -313,3 +313,11 @@ def test_a_killed_server_loses_at_most_the_vote_in_flight(fitting_room_home: Pat
         assert done <= len(kept) <= done + 1
         assert [one.number for one in kept] == list(range(1, len(kept) + 1))
         assert len(store.tasks(made.id, "ann", count=1000)) == 330 - len(kept)
+
+
+def test_what_a_raters_votes_took_is_told_without_the_time_away(store: VoteStore) -> None:
+    made = store.add(session(6))
+    for seconds in (2.5, 4.0, 9_999.0):
+        (task,) = store.tasks(made.id, "ann")
+        store.vote(task.token, "tie", rater="ann", seconds=seconds)
+    assert store.progress(made.id, "ann").seconds == 306.5 and store.progress(made.id, "bob").seconds == 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,12 +19,12 @@ from app.components.actions import Act
 from app.drafts import draft_of
 from app.models import Models
 from app.pages.evaluate import EvaluatePage
-from app.pages.evaluate.side_by_side import Talk, first_choice
+from app.pages.evaluate.side_by_side import first_choice
 from app.speakers import ENDPOINT, Speakers
-from app.watched_endpoint import WatchedEndpoint
+from app.talks import Talk, kept_talk
 from app.workspace import Project, Workspace
-from dataset_tools import Message, ModelError, UsageError
-from tests.advisor.test_endpoint import KEY, Reply, Server, completion
+from dataset_tools import Message, UsageError
+from tests.advisor.test_endpoint import Server, completion
 from tests.app.test_held_out import write
 from tests.training.export_support import HELD_OUT, tiny_run
 from training.runs.checkpoints import seal
@@ -164,11 +165,55 @@ def test_several_turns_stream_into_all_panes_and_nothing_can_be_kept_before_all_
     heard = again.heard(1, "next")
     assert [message.role for message in heard] == ["user", "assistant", "user", "assistant", "user"]
     assert heard[1].content == said[1] and heard[2].content == "And the river?"
-    back = page.side.take_back(again)
+    back = page.side.take_back(again, "")
     assert len(back[page.side.talk].turns) == 1 and back[page.side.text] == "And the river?"
-    assert page.side.begin_anew(again)[page.side.talk].turns == ()
+    assert page.side.begin_anew(again, "")[page.side.talk].turns == ()
     other = ask(page, again, ids[:2], "Anew?")[-1][page.side.talk]
     assert len(other.turns) == 1  # others answer: a new conversation
+
+
+def test_a_page_that_is_loaded_anew_shows_the_conversation_until_a_new_one_is_begun(
+    page: EvaluatePage, tiny_model: Path
+) -> None:
+    ids, side = [base(tiny_model), f"step:{TUNED}:2"], page.side
+    shown = ask(page, Talk(), ids, "<b>Colour</b>?")[-1]
+    again = EvaluatePage.open(page)
+    assert again[side.panes] == shown[side.panes] and "&lt;b&gt;Colour" in again[side.panes]
+    assert again[side.who].value == ids and again[side.talk].heard(0, "x") == shown[side.talk].heard(0, "x")
+    longer = ask(page, again[side.talk], ids, "And now?")[-1][side.talk]
+    assert len(longer.turns) == 2  # it goes on where it was
+    assert len(side.open(None, TUNED)[side.talk].turns) == 2
+    assert side.open(None, "another-run")[side.talk].turns == ()  # the page is about a run that had no part in it
+    side.take_back(longer, "")
+    assert len(side.open(None, None)[side.talk].turns) == 1
+    project = page.workspace.create()
+    assert side.open(project, None)[side.talk].turns == ()  # each project has its own
+    side.begin_anew(again[side.talk], "")
+    assert side.open(None, None)[side.talk].turns == () and kept_talk(page.workspace, None) is None
+
+
+def test_a_turn_that_was_left_is_told_and_its_words_stand_again(
+    page: EvaluatePage, server: Server, tiny_model: Path
+) -> None:
+    ids = [base(tiny_model), ENDPOINT]
+    server.reply = lambda body, times: (403, {}, "{}")
+    ask(page, Talk(), ids, "Colour?", url=server.url, model="small")
+    again = page.side.open(None, None)
+    assert "refused the request" in again[page.side.panes] and again[page.side.text] == "Colour?"
+    assert again[page.side.url] == server.url and again[page.side.name] == "small"
+    assert page.side.hidden()[page.side.url] == ""  # nothing of it where somebody votes
+    begun = page.side.ask(Talk(), "", ids, server.url, "small", "And now?")
+    next(begun)
+    file = page.workspace.root / "side-by-side.json"
+    left = json.loads(file.read_text())
+    begun.close()
+    assert [pane["told"] for pane in left["turns"][-1]["panes"]] == [None, None]
+    file.write_text(json.dumps(left))  # as a server leaves it that is killed
+    again = page.side.open(None, None)
+    assert "The page was left before" in again[page.side.panes] and again[page.side.text] == "And now?"
+    for damaged in ("{", "[]", json.dumps(left | {"speakers": []})):
+        file.write_text(damaged)
+        assert kept_talk(page.workspace, None) is None
 
 
 def test_differences_are_marked_word_by_word_on_demand(page: EvaluatePage, tiny_model: Path) -> None:
@@ -251,74 +296,6 @@ def test_a_stopped_turn_keeps_what_was_written(models: Models, tuned: RunFolder,
     assert [pane.told.reason for pane in asking.panes if pane.told] == ["stopped", "stopped"]
 
 
-def events(*pieces: str, finish: str = "stop", usage: bool = True) -> Reply:
-    told: list[dict[str, Any]] = [{"choices": [{"delta": {"content": piece}}]} for piece in pieces]
-    told.append({"choices": [{"delta": {}, "finish_reason": finish}]})
-    told += [{"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 3}}] if usage else []
-    text = "".join(f"data: {json.dumps(event)}\n\n" for event in told) + ": still there\n\ndata: [DONE]\n\n"
-    return 200, {"content-type": "text/event-stream"}, text
-
-
-def test_an_endpoint_streams_its_answer(server: Server) -> None:
-    endpoint, told = WatchedEndpoint(server.url, "small", key=KEY), list[str]()
-    server.reply = lambda body, times: events("It ", "is", " blue.")
-    answer = endpoint.watch(ASKED, max_new_tokens=32, on_text=told.append, stop=lambda: False)
-    assert (answer.text, answer.prompt_tokens, answer.answer_tokens) == ("It is blue.", 9, 3)
-    assert told == ["It ", "It is", "It is blue."] and answer.reason == "ended" and answer.seconds > 0
-    ((_, headers, body),) = server.requests
-    assert body["stream"] is True and body["temperature"] == 0 and body["max_tokens"] == 32
-    assert headers["authorization"] == f"Bearer {KEY}"
-    server.reply = lambda body, times: events("It ", "is", finish="length", usage=False)
-    cut = endpoint.watch(ASKED, max_new_tokens=2, on_text=told.append, stop=lambda: False)
-    assert cut.reason == "limit" and cut.answer_tokens == 0
-    halted = endpoint.watch(ASKED, max_new_tokens=2, on_text=told.append, stop=lambda: True)
-    assert (halted.text, halted.reason) == ("It", "stopped")
-
-
-def test_an_endpoint_that_knows_no_streaming_or_other_names_is_asked_its_way(server: Server) -> None:
-    def reply(body: dict[str, Any], times: int) -> Reply:
-        for name in ("stream_options", "max_tokens"):
-            if name in body:
-                use = " Use 'max_completion_tokens'." if name == "max_tokens" else ""
-                return 400, {}, json.dumps({"error": {"message": f"{name} is not known.{use}"}})
-        return completion("yes", finish="length")
-
-    server.reply = reply
-    answer = WatchedEndpoint(server.url, "small").watch(
-        ASKED, max_new_tokens=5, on_text=lambda text: None, stop=lambda: False
-    )
-    assert (answer.text, answer.reason) == ("yes", "limit") and len(server.requests) == 3
-
-
-@pytest.mark.parametrize(
-    ("reply", "said"),
-    [
-        ((401, {}, f"wrong key {KEY}"), "refused"),
-        (
-            (200, {"content-type": "text/event-stream"}, 'data: {"error": {"message": "full"}}\n\n'),
-            "broke its answer off",
-        ),
-        ((200, {"content-type": "text/event-stream"}, "data: {nonsense\n\n"), "broke its answer off"),
-        ((200, {}, "{}"), "no chat completion"),
-    ],
-)
-def test_an_endpoint_that_fails_is_told_at_once_without_the_key(server: Server, reply: Reply, said: str) -> None:
-    server.reply = lambda body, times: reply
-    with pytest.raises(ModelError, match=said) as error:
-        WatchedEndpoint(server.url, "small", key=KEY).watch(
-            ASKED, max_new_tokens=5, on_text=lambda text: None, stop=lambda: False
-        )
-    assert KEY not in str(error.value.to_dict()) and len(server.requests) == 1
-
-
-def test_nobody_at_the_address_is_told(server: Server) -> None:
-    server.close()
-    with pytest.raises(ModelError, match="does not answer"):
-        WatchedEndpoint(server.url, "small", timeout=2).watch(
-            ASKED, max_new_tokens=5, on_text=lambda text: None, stop=lambda: False
-        )
-
-
 def test_the_best_prompt_of_a_comparison_is_made_again_as_it_was_set_up(
     tuned: RunFolder, fitting_room_home: Path, rows_file: Path
 ) -> None:
@@ -330,6 +307,41 @@ def test_the_best_prompt_of_a_comparison_is_made_again_as_it_was_set_up(
     best = found["best:20260102-000000-abcdef"]
     assert best.title == "Base at its best prompt: Instruction, optimised"
     assert best.prompt(ASKED) == (Message("system", "Give the code alone."), *ASKED)
+
+
+def test_the_other_prompts_of_the_comparison_can_answer_too(
+    tuned: RunFolder, fitting_room_home: Path, rows_file: Path
+) -> None:
+    run = prompted(fitting_room_home, rows_file, name="few-shot", title="Few-shot")
+    told = json.loads((run.path / "result.json").read_text())
+    told["arms"].append({"name": "instruction", "title": "Instruction", "score": 0.4, "skipped": None})
+    (run.path / "result.json").write_text(json.dumps(told))
+    found = [speaker for speaker in Speakers(Workspace(fitting_room_home)).all(None) if speaker.best]
+    assert [(speaker.id.split(":")[0], speaker.best.arm) for speaker in found if speaker.best] == [
+        ("best", "few-shot"),
+        ("arm", "instruction"),
+    ]
+
+
+def test_checkpoints_are_offered_of_the_run_that_is_asked_for_and_of_a_few_more(
+    tuned: RunFolder, fitting_room_home: Path
+) -> None:
+    for number in range(7):
+        other = tuned.path.with_name(f"2026010{number}-111111-aaaaaa")
+        shutil.copytree(tuned.path, other)
+        (other / "run.json").write_text(json.dumps(tuned.status() | {"created": 10.0 + number, "state": "stopped"}))
+    shutil.rmtree(other / "adapter")
+    whole = other / "checkpoints" / "checkpoint-2"
+    for file in whole.glob("adapter_*"):
+        file.unlink()
+    (whole / "config.json").write_text("{}")  # of full fine-tuning: a model by itself
+    speakers = Speakers(Workspace(fitting_room_home))
+    ids = [speaker.id for speaker in speakers.all(None) if speaker.step]
+    assert ids[0] == f"step:{other.name}:2" and len(ids) == 5 and f"step:{TUNED}:2" not in ids
+    about = [speaker.id for speaker in speakers.all(None, run=TUNED) if speaker.step]
+    assert about[0] == f"step:{TUNED}:2" and len(about) == 5
+    assert f"step:{TUNED}:2" in [each.id for each in speakers.all(None, also=[f"step:{TUNED}:2"])]
+    assert speakers.chosen([f"step:{TUNED}:2"], None)[0].step == 2
 
 
 def test_worked_examples_stand_before_the_question_as_in_the_comparison(

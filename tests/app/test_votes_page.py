@@ -89,7 +89,9 @@ def test_a_started_session_asks_for_a_name_and_leaves_no_arm_on_the_page(page: V
     (made,) = page.store.sessions()
     assert f"session={made.id}" in shown(page, updates) and 'name="rater"' in shown(page, updates)
     assert updates[page.form.arms].choices == [] and updates[page.form.comparison].choices == []
-    assert made.arms == ("qlora", "rag") and made.held_out
+    assert made.arms == ("qlora", "rag") and made.held_out and len(made.items) == 12
+    page.start("20260101-000000-abcdef", [], "", "", "", "5")
+    assert len(page.store.sessions()[0].items) == 5 == page.store.sessions()[0].votes_wanted
 
 
 @pytest.mark.parametrize(
@@ -98,6 +100,7 @@ def test_a_started_session_asks_for_a_name_and_leaves_no_arm_on_the_page(page: V
         (("nothing", [], "", "", ""), UsageError),
         (("20260101-000000-abcdef", ["qlora"], "", "", ""), UsageError),
         (("20260101-000000-abcdef", [], "", "many", ""), UsageError),
+        (("20260101-000000-abcdef", [], "", "", "", "few"), UsageError),
         (("20260101-000000-abcdef", [], "", "", "1\n2\n3\n4\n5\n6"), UsageError),
         (("20260101-000000-abcdef", ["qlora", "none"], "", "", ""), UsageError),
     ],
@@ -196,18 +199,19 @@ def test_a_closed_session_is_revealed_and_its_pairs_become_rows_of_a_project(
     assert (
         session_file(page.store, session, "dpo.jsonl") == b"" and session_file(page.store, session, "run.json") is None
     )
-    assert b"qlora" in (session_file(page.store, session, "votes.csv") or b"")
+    for name in ("votes.csv", "votes.jsonl"):
+        assert b"qlora" in (session_file(page.store, session, name) or b"") and name in ended
     taken = shown(page, page.act(act("take", session=session)))
     assert "dpo-with-test-rows.jsonl" in taken and "replace them in the test set" in taken
-    led = shown(page, page.act(act("train", session=session, taken="yes")))
+    led = shown(page, page.act(act("train", session=session, taken="yes", look="yes")))
     (project,) = Workspace(home).projects()
-    assert f"/train?project={project.id}&amp;objective=dpo" in led and "data-go" in led
+    assert f"/train?project={project.id}&amp;objective=dpo&amp;votes={session}" in led and "data-go" in led
     rows = load_examples(project.training_path).examples
     assert len(rows) == len((session_file(page.store, session, "dpo-with-test-rows.jsonl") or b"").splitlines()) > 0
     assert all(row.rejected for row in rows)
-    rated = shown(page, page.act(act("train", session=session, taken="yes", form="kto")))
+    rated = shown(page, page.act(act("train", session=session, taken="yes", form="kto", look="yes")))
     newest = Workspace(home).projects()[0]
-    assert f"/train?project={newest.id}&amp;objective=kto" in rated
+    assert f"/train?project={newest.id}&amp;objective=kto&amp;votes={session}" in rated
     assert not objectives_of(newest.training_path)["kto"]  # it can be chosen there: both thumbs are read
     assert "data-voting" not in send(page, session, ("any", "left"))  # a page that is still open shows the result
 

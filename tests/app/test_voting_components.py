@@ -122,6 +122,15 @@ def test_edits_and_wrong_labels_are_told_with_their_difference() -> None:
     assert "<del>one</del>" in shown and "<b>words" not in shown and "<img" not in shown
 
 
+def test_a_rater_reads_how_long_it_took_and_about_how_long_the_rest_takes() -> None:
+    def shown(*far: float) -> str:
+        return str(voting(session(), "ann", tasks=[], progress=Progress(*far), place="/"))  # type: ignore[arg-type]
+
+    assert "3</span> of 9 seen in 30 s, about 1 min to go. All raters" in shown(3, 9, 5, 20, 30.0)
+    assert "9</span> of 9 seen in 1 min 30 s. All raters" in shown(9, 9, 9, 20, 90.0)
+    assert "2</span> of 9 seen. All" in shown(2, 9, 5, 20, 30.0)  # too early to tell
+
+
 def test_without_a_session_the_list_says_what_to_do() -> None:
     assert "Start one above" in sessions_table([])
     line = SessionLine("s1", "Towers", 1.0, 4, 20, closed=True)

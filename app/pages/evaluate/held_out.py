@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from advisor.human import Mark
 from advisor.training_worker import scorer_for
 from app.components.actions import Act, act_button, acting_html, on_act
 from app.components.cards import empty, link, section
+from app.components.corrections import correction_note, put_right_note
 from app.components.held_out_rows import PAGE_ROWS, Open, held_out_table, score_tiles
 from app.components.layout import address
 from app.components.markup import NOTHING, counted, html
@@ -36,6 +38,7 @@ from app.held_out import (
     usual_pair,
 )
 from app.models import Models
+from app.relabelled import corrections, put_right
 from app.workspace import Project, Workspace, created, find
 from dataset_tools import Example, UsageError
 from dataset_tools.errors import FittingRoomError
@@ -63,7 +66,7 @@ class HeldOutRows:
 
     def build(self, gr: Any) -> None:
         """Lay the tab out."""
-        self.listing = gr.State(Listing())
+        self.listing, self.marks = gr.State(Listing()), gr.State(())
         gr.HTML(section("All held-out rows", _ABOUT))
         self.source = gr.Dropdown([], label="Rows of", visible=False, elem_id="held-source")
         with gr.Row(visible=False, equal_height=False, elem_classes="fr-line") as self.asking:
@@ -86,7 +89,7 @@ class HeldOutRows:
         self.note = acting_html(elem_id="held-note")
         self.rows = acting_html(elem_id="rows")
         shown = [self.listing, self.asking, self.count, self.tools, self.one, self.other, self.rows, self.note]
-        self.outputs = [self.source, *shown, self.which, self.search]
+        self.outputs = [self.source, *shown, self.marks, self.which, self.search]
         self.asked = [self.source, self.one, self.other, self.which, self.order, self.search]
 
     def wire(self, notice: Any) -> None:
@@ -96,8 +99,8 @@ class HeldOutRows:
         for part in (self.one.input, self.other.input, self.which.input, self.order.input, self.search.submit):
             on(part, self.look, inputs=self.asked, **base)
         on(self.jump.submit, self.go_to, inputs=[*self.asked, self.jump], **base)
-        on_act(self.note, lambda act: {self.note: NOTHING}, inputs=[], **base)
-        on_act(self.rows, self.act, inputs=[*self.asked, self.listing], **base)
+        on_act(self.note, self.mend, inputs=[self.source, self.marks], **base)
+        on_act(self.rows, self.act, inputs=[*self.asked, self.listing, self.marks], **base)
         steps: dict[str, Any] = {"outputs": [*self.outputs, self.status, self.answer], "notice": notice}
         on_steps(self.answer.click, self.answer_rows, inputs=[self.source, self.count], **steps)
 
@@ -130,6 +133,7 @@ class HeldOutRows:
             self.tools: gr.Column(visible=False),
             self.asking: gr.Row(visible=False),
             self.note: NOTHING,
+            self.marks: (),
             self.rows: not_while_voting(),
         }
 
@@ -149,6 +153,7 @@ class HeldOutRows:
             self.count: gr.Slider(maximum=max(2, kept), value=min(_FIRST_ROWS, max(1, kept)), visible=kept > 1),
             self.which: "all",
             self.search: "",
+            self.marks: (),
             **self._shown(held, Listing(), one=one, other=other, kept=kept),
         }
 
@@ -183,7 +188,8 @@ class HeldOutRows:
 
     def act(self, act: Act, source: str, *values: Any) -> Updates:
         """A button of a row, of its form, or of the pages."""
-        *asked, listing = values
+        *asked, listing = values[:6]
+        marks: tuple[Mark, ...] = values[6] if len(values) > 6 else ()
         held = self._held(source)
         found, note = _selected(held, *asked), NOTHING
         if act.do == "page":
@@ -191,11 +197,24 @@ class HeldOutRows:
         elif act.do in ("fix", "label"):
             listing = replace(listing, opened=Open(act.number("row"), act.do))
         elif act.do in ("add", "save-fix", "save-label"):
-            note = self._keep(source, held, act)
+            marks, note = self._keep(source, held, act, marks)
             listing = replace(listing, opened=None)
         else:
             listing = replace(listing, opened=None)
-        return {**self._page(held, found, *asked, listing=listing), self.note: note}
+        return {**self._page(held, found, *asked, listing=listing), self.marks: marks, self.note: note}
+
+    def mend(self, act: Act, source: str, marks: Sequence[Mark]) -> Updates:
+        """Put the labels that were called wrong right in the project's files, or close what is said of them.
+
+        Raises:
+            DataError: the rows are not there any more.
+        """
+        run = self._of(source)
+        owner = self.workspace.owner_of(run) if run else None
+        if act.do != "put-right" or owner is None:
+            return {self.note: NOTHING, self.marks: ()}
+        project, done = put_right(owner, marks)
+        return {self.note: put_right_note(project.id, done), self.marks: ()}
 
     def answer_rows(self, source: str, count: float) -> Iterator[Updates]:
         """Have the base and the tuned model answer rows that a run kept back; the answers are kept in its folder."""
@@ -232,8 +251,11 @@ class HeldOutRows:
         scores = score(examples, [answer.text for answer in told])
         return [Cell(answer.text, score, answer.stopped) for answer, score in zip(told, scores, strict=True)]
 
-    def _keep(self, source: str, held: HeldOut, act: Act) -> Any:
+    def _keep(self, source: str, held: HeldOut, act: Act, marks: tuple[Mark, ...]) -> tuple[tuple[Mark, ...], Any]:
         """Put a row among those that the project builds, where it waits; what was done, in words.
+
+        A wrong label is put right in the file that the row is from instead, where the project has that file: the labels
+        called wrong so far are given back, and what they change is said.
 
         Raises:
             UsageError: there is no such row, or its answer is empty.
@@ -249,13 +271,18 @@ class HeldOutRows:
         if deed == "label" and text.strip() == row.wanted.strip():
             raise UsageError("This is what the label says already.", next_step="Write what it should be.")
         run = self._of(source)
-        project = (self.workspace.owner_of(run) if run else None) or self.workspace.project(None)
-        project = project or self.workspace.create()
+        owner = self.workspace.owner_of(run) if run else None
+        if deed == "label" and owner is not None:
+            own = marked(row, text)
+            wrong = (*(mark for mark in marks if mark.key != own.key), own)
+            if corrections(owner, [own]):
+                return wrong, correction_note(owner.title, counted(len(wrong), "label"), corrections(owner, wrong))
+        project = owner or self.workspace.project(None) or self.workspace.create()
         new = draft_row(held, row, deed, text)
         draft = draft_of(project)
         if new.example not in {other.example for other in draft.rows()}:
             draft.add(new)
-        return kept_note(held, row, project)
+        return marks, kept_note(held, row, project)
 
     def _shown(
         self,
@@ -348,6 +375,11 @@ def kept_note(held: HeldOut, row: HeldRow, project: Project) -> Any:
         link(address("build", project=project.id), "See it on Build"),
         act_button("close", "Close"),
     )
+
+
+def marked(row: HeldRow, right: str) -> Mark:
+    """A row whose wanted answer is wrong."""
+    return Mark(row.prompt, row.wanted, right.strip(), said=(right.strip(),))
 
 
 def nothing_held_out(project: str | None) -> Any:

@@ -1,14 +1,14 @@
 """The first tab of the Evaluate page: one prompt, several turns, and all that shall answer beside each other.
 
-The conversation is the open page's own: it is gone when the page is left. What is worth keeping goes to the rows that
-the project builds.
+The conversation is kept (`app.talks`), so that a page that is loaded anew shows it again, until a new one is begun.
+What is worth learning from goes to the rows that the project builds.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from app.asking import Asking, Conversation, Pane
@@ -22,6 +22,7 @@ from app.components.wiring import on, on_steps
 from app.drafts import draft_of
 from app.models import Models
 from app.speakers import ENDPOINT, Speakers
+from app.talks import Talk, Turn, keep_talk, kept_talk
 from app.workspace import Project, Workspace
 from dataset_tools import Example, Message, UsageError
 from dataset_tools.building import NewRow
@@ -29,36 +30,8 @@ from dataset_tools.building import NewRow
 Updates = dict[Any, Any]
 _LONGEST, _MOST_PANES = 8000, 4
 _SECONDS_BETWEEN_LOOKS = 0.25
+_SECONDS_TO_STOP = 1.0  # for what was written to be kept, where the page is left in the middle of it
 _ABOUT = "One prompt, several turns. Compare with the base at its best prompt: that is what tuning has to beat."
-
-
-@dataclass(frozen=True)
-class Turn:
-    """What was said, and the answers to it, in the order of the panes."""
-
-    said: str
-    panes: tuple[Pane, ...]
-
-    @property
-    def whole(self) -> bool:
-        """Whether all have answered."""
-        return all(pane.told is not None for pane in self.panes)
-
-
-@dataclass(frozen=True)
-class Talk:
-    """The conversation of one open page: who answers, and the turns so far."""
-
-    speakers: tuple[str, ...] = ()
-    turns: tuple[Turn, ...] = ()
-    differences: bool = False
-
-    def heard(self, pane: int, said: str) -> Conversation:
-        """What one of them has heard once this is said: its own answers, and nobody else's."""
-        messages = []
-        for turn in self.turns:
-            messages += [Message("user", turn.said), Message("assistant", turn.panes[pane].text)]
-        return (*messages, Message("user", said))
 
 
 class SideBySide:
@@ -105,7 +78,7 @@ class SideBySide:
             self.fresh = gr.Button("New conversation", size="sm", min_width=160, scale=0, elem_id="fresh-talk")
             self.differ = gr.Button("Show differences", size="sm", min_width=160, scale=0, elem_id="show-differences")
         self.outputs = [self.talk, self.who, self.remote, self.decoding, self.panes, self.note, self.text]
-        self.outputs += [self.send, self.stop, self.back, self.fresh, self.differ]
+        self.outputs += [self.send, self.stop, self.back, self.fresh, self.differ, self.url, self.name]
 
     def wire(self, project: Any, notice: Any) -> None:
         """Say what happens when the components are used; ``project`` holds the id of the page's project."""
@@ -116,27 +89,45 @@ class SideBySide:
         base: dict[str, Any] = {"outputs": self.outputs, "notice": notice, "direct": True}
         on(self.stop.click, self.halt, inputs=[self.token], **base)
         on(self.who.change, self.choose, inputs=[self.talk, self.who], **base, quiet=True)
-        on(self.back.click, self.take_back, inputs=[self.talk], **base)
-        on(self.fresh.click, self.begin_anew, inputs=[self.talk], **base)
+        on(self.back.click, self.take_back, inputs=[self.talk, project], **base)
+        on(self.fresh.click, self.begin_anew, inputs=[self.talk, project], **base)
         on(self.differ.click, self.toggle, inputs=[self.talk], **base)
         on_act(self.panes, self.act, inputs=[self.talk, project], **base)
 
     def open(self, project: Project | None, run: str | None) -> Updates:
-        """The tab as the page is opened: the base at its best prompt, and the run that was asked for or the newest."""
+        """The tab as the page is opened: the conversation that was kept, else who answers a new one.
+
+        That is the base at its best prompt, and the run that was asked for or the newest. Where a run is asked for that
+        has no part in the conversation that was kept, it is a new one too.
+        """
         import gradio as gr
 
-        known = self.speakers.all(project)
-        chosen = first_choice([speaker.id for speaker in known], run)
+        kept = kept_talk(self.workspace, project)
+        talk = kept if kept is not None and (run is None or kept.is_about(run)) else Talk()
+        known = self.speakers.all(project, run=run, also=talk.speakers)
         choices = [(speaker.title, speaker.id) for speaker in known] + [("A model at an endpoint", ENDPOINT)]
-        who = gr.Dropdown(choices=choices, value=chosen, multiselect=True)
-        return {self.who: who, **self.show(Talk(tuple(chosen)))}
+        ids = [name for _, name in choices]
+        chosen = [name for name in talk.speakers if name in ids] or first_choice(ids, run)
+        talk = talk if talk.turns else Talk(tuple(chosen))
+        broken = {self.text: talk.turns[-1].said} if talk.turns and not talk.turns[-1].whole else {}
+        remote = ENDPOINT in chosen
+        return {
+            self.who: gr.Dropdown(choices=choices, value=chosen, multiselect=True),
+            self.remote: gr.Row(visible=remote),
+            self.decoding: decoding_note(remote=remote),
+            self.url: talk.url,
+            self.name: talk.model,
+            **self.show(talk),
+            **broken,
+        }
 
     def hidden(self) -> Updates:
         """The tab where somebody votes blind: nothing in it names who could have answered."""
         import gradio as gr
 
         who = gr.Dropdown(choices=[], value=[], multiselect=True)
-        return {self.who: who, **self.show(Talk()), self.panes: not_while_voting()}
+        emptied = {self.who: who, self.url: "", self.name: "", self.text: ""}
+        return {**emptied, **self.show(Talk()), self.panes: not_while_voting()}
 
     def show(self, talk: Talk, *, busy: bool = False, note: object = NOTHING) -> Updates:
         """The conversation as it stands."""
@@ -177,14 +168,16 @@ class SideBySide:
             raise UsageError("There is no prompt yet.", next_step="Type one, then ask all.")
         if len(ids or ()) < 2:
             raise UsageError("Two or more have to answer.", next_step="Choose another one beside.")
-        speakers = self.speakers.chosen(list(ids or ()), self._project(project), url=url or "", model=model or "")
+        there = self._project(project)
+        speakers = self.speakers.chosen(list(ids or ()), there, url=url or "", model=model or "")
         names = tuple(speaker.id for speaker in speakers)
         before = tuple(turn for turn in talk.turns if turn.whole) if names == talk.speakers else ()
-        talk = replace(talk, speakers=names, turns=before)
+        talk = replace(talk, speakers=names, turns=before, url=url or "", model=model or "")
         asked = [(speaker, talk.heard(place, text)) for place, speaker in enumerate(speakers)]
         token, asking = secrets.token_hex(8), Asking(self.models, asked)
         self._asking[token] = asking
         now = replace(talk, turns=(*before, Turn(text, tuple(asking.panes))))
+        keep_talk(self.workspace, there, now)
         try:
             yield {**self.show(now, busy=True), self.token: token, self.text: "", self.talk: talk}
             while not asking.wait(_SECONDS_BETWEEN_LOOKS):
@@ -192,6 +185,8 @@ class SideBySide:
         finally:  # also where the page was left
             asking.stop()
             self._asking.pop(token, None)
+            asking.wait(_SECONDS_TO_STOP)
+            keep_talk(self.workspace, there, now)
         failed = {} if now.turns[-1].whole else {self.text: text}
         yield {**self.show(now), **failed}
 
@@ -202,15 +197,19 @@ class SideBySide:
             asking.stop()
         return {}
 
-    def take_back(self, talk: Talk) -> Updates:
+    def take_back(self, talk: Talk, project: str) -> Updates:
         """Take the last turn back; its words stand in the field again."""
         if not talk.turns:
             return {}
-        return {**self.show(replace(talk, turns=talk.turns[:-1])), self.text: talk.turns[-1].said}
+        before = replace(talk, turns=talk.turns[:-1])
+        keep_talk(self.workspace, self._project(project), before)
+        return {**self.show(before), self.text: talk.turns[-1].said}
 
-    def begin_anew(self, talk: Talk) -> Updates:
-        """A new conversation of the same."""
-        return {**self.show(replace(talk, turns=())), self.text: ""}
+    def begin_anew(self, talk: Talk, project: str) -> Updates:
+        """A new conversation of the same; the one before is not kept any longer."""
+        fresh = replace(talk, turns=())
+        keep_talk(self.workspace, self._project(project), fresh)
+        return {**self.show(fresh), self.text: ""}
 
     def toggle(self, talk: Talk) -> Updates:
         """Mark the words in which answers differ from the first one, or no longer."""

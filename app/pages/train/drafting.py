@@ -26,11 +26,29 @@ _LONGEST_RECIPE = 100_000  # characters
 
 @dataclass(frozen=True)
 class Choice:
-    """What decides the derived recipe besides the rows. ``objective`` is empty where the rows shall decide it."""
+    """What decides the derived recipe besides the rows.
+
+    Attributes:
+        model: The base model.
+        method: What is trained.
+        objective: What is learnt; empty where the rows shall decide it.
+        start_from: The folder of an earlier adapter that is trained further; empty to start afresh.
+        parent: What people call that earlier model.
+        votes: The session of blind votes that the rows come from.
+    """
 
     model: str
     method: str = "qlora"
     objective: str = ""
+    start_from: str = ""
+    parent: str = ""
+    votes: str = ""
+
+    def turned(self, **changes: str) -> Choice:
+        """Another choice; an earlier adapter is trained further on its own base by its own method alone."""
+        other = replace(self, **changes)
+        same = (other.model, other.method) == (self.model, self.method)
+        return other if same else replace(other, start_from="", parent="")
 
 
 @dataclass(frozen=True)
@@ -68,6 +86,17 @@ def draft(plan: Plan, typed: Mapping[str, str]) -> Draft:
     values, wrong = _parsed(edits)
     recipe, refused = _fitted(plan.recipe, _with_companions(plan.recipe, values))
     return Draft(recipe, {**texts_of(recipe), **edits}, derived, {**wrong, **refused})
+
+
+def continuing(recipe: Recipe, adapter: Path) -> Recipe:
+    """The recipe that trains an earlier adapter further, with that one's shape, which it keeps.
+
+    Raises:
+        UsageError: the recipe beside the adapter is gone.
+    """
+    earlier = Recipe.load(adapter / "recipe.yaml")
+    shape = {name: getattr(earlier, name) for name in ("rank", "alpha", "virtual_tokens")}
+    return replace(recipe, start_from=str(adapter), **shape)
 
 
 def texts_of(recipe: Recipe) -> dict[str, str]:

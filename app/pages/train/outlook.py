@@ -11,7 +11,7 @@ from pathlib import Path
 from app.components.run_form import label_of
 from app.components.run_ready import Outlook
 from app.pages.data import dataset_at
-from app.pages.train.drafting import Choice, objectives_for
+from app.pages.train.drafting import Choice, continuing, objectives_for
 from dataset_tools import Example, load_examples
 from dataset_tools.errors import FittingRoomError
 from dataset_tools.formats import kto
@@ -27,7 +27,8 @@ def plan_for(data: Path, choice: Choice) -> Plan:
     """The plan for a project's rows. Its files never change, so the last few are kept."""
     objective = choice.objective or first_objective(data)
     examples = [row for row in _all_rows(data) if objective == "kto" or row.desirable is not False]
-    return plan_training(examples, model=choice.model, method=choice.method, objective=objective)
+    plan = plan_training(examples, model=choice.model, method=choice.method, objective=objective)
+    return replan(plan, continuing(plan.recipe, Path(choice.start_from))) if choice.start_from else plan
 
 
 @lru_cache(maxsize=8)

@@ -9,15 +9,13 @@ from app.components.cards import section
 from app.components.layout import header
 from app.components.runs import when
 from app.components.wiring import asked_for, on, on_steps
-from app.pages.train.drafting import Choice
+from app.pages.train.from_votes import choice_for
 from app.pages.train.history import HistorySection
 from app.pages.train.section import PageParts, Updates, View
 from app.pages.train.setting_up import SetUpSection
 from app.pages.train.watching import RunSection
 from app.run_reading import known_runs, summary_of
 from app.workspace import Project, Workspace, created
-from training.models.loading import default_model
-from training.recipe import OBJECTIVES
 from training.runs.folder import ENDED, RunFolder
 from training.runs.supervisor import state_of
 
@@ -68,7 +66,8 @@ class TrainPage:
     def open(self) -> Updates:
         """The page as it is opened: the run of the address, else the project's run that is live, else the set-up.
 
-        The address may name the objective that shall be chosen there, as the link from blind votes does.
+        The address may name the objective that shall be chosen there, and the votes that the rows come from, as the
+        link from blind votes does.
         """
         import gradio as gr
 
@@ -78,7 +77,7 @@ class TrainPage:
         project = project or self.parts.workspace.project(asked_for("project"))
         named = run is not None
         run = run or newest_run(project)
-        choice = choice_for(asked_for("objective"))
+        choice = choice_for(asked_for("objective"), asked_for("votes"))
         view = View(project=project.id if project else "", run=run.path.name if run else "", choice=choice)
         live = run is not None and state_of(run) not in ENDED and choice is None
         return self.show(view) | {self.tabs: gr.Tabs(selected=_RUN if named or live else _SET_UP)}
@@ -128,11 +127,6 @@ def newest_run(project: Project | None) -> RunFolder | None:
     if project is None:
         return None
     return next((run for run in known_runs() if run.path.name in project.runs), None)
-
-
-def choice_for(objective: str | None) -> Choice | None:
-    """The choice of a page whose address names an objective; None where it names none that there is."""
-    return Choice(default_model(), objective=objective) if objective and objective in OBJECTIVES else None
 
 
 def run_label(workspace: Workspace, run: RunFolder) -> str:

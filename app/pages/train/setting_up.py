@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from app.components.run_form import FORM_SCRIPT, knob_data, recipe_form
 from app.components.run_ready import not_ready_card, ready_card, recipe_card, start_button
 from app.components.working import while_working
 from app.pages.train.drafting import Choice, Draft, draft, lacking_methods, read_recipe
+from app.pages.train.from_votes import begin_run, goes_on
 from app.pages.train.outlook import (
     about_model,
     drafted_plan,
@@ -39,8 +40,6 @@ from training.models.catalogue import entry_for
 from training.models.loading import default_model
 from training.recipe import METHODS, to_dict
 from training.runs import warm
-from training.runs.folder import RunFolder
-from training.runs.supervisor import start_training
 
 _KEPT_TOKENS = 200
 
@@ -52,11 +51,11 @@ class Starts:
         self._lock = threading.Lock()
         self._runs: OrderedDict[str, str] = OrderedDict()
 
-    def once(self, token: str, start: Any) -> str:
-        """The name of the run that this token has started; ``start`` gives it, and is called for a new token alone."""
+    def once(self, token: str, start: Callable[[], str]) -> str:
+        """What this token has started; ``start`` gives its name, and is called for a new token alone."""
         with self._lock:
             if token not in self._runs:
-                self._runs[token] = start().path.name
+                self._runs[token] = start()
                 while len(self._runs) > _KEPT_TOKENS:
                     self._runs.popitem(last=False)
             return self._runs[token]
@@ -112,7 +111,7 @@ class SetUpSection(Section):
         typed = dict(act.fields)
         choice = self.choice(view, typed)
         if act.do == "method" and act.get("name") in METHODS:
-            choice, view = replace(choice, method=act.get("name")), replace(view, open_methods=True)
+            choice, view = choice.turned(method=act.get("name")), replace(view, open_methods=True)
         elif act.do == "objective" and act.get("name") in objectives_of(project.training_path):
             choice = replace(choice, objective=act.get("name"))
         elif act.do == "derived":
@@ -120,14 +119,14 @@ class SetUpSection(Section):
         elif act.do == "yaml":
             typed = read_recipe(act.fields.get("yaml", ""))
             known = {name: typed[name] for name in ("model", "method", "objective") if typed.get(name)}
-            choice = replace(choice, **known)
+            choice = choice.turned(**known)
         before = self._typed(project, view, typed) if act.do != "yaml" else typed
         yield from self._replanned(project, replace(view, choice=choice), before, received=act.fields)
 
     def choice(self, view: View, typed: Mapping[str, str]) -> Choice:
         """The choice of the page, with the model that stands in the form."""
         choice = view.choice or Choice(default_model())
-        return replace(choice, model=typed.get("model", "").strip() or choice.model)
+        return choice.turned(model=typed.get("model", "").strip() or choice.model)
 
     def _typed(self, project: Project, view: View, typed: Mapping[str, str]) -> dict[str, str]:
         """What the user changed in the form: those values that are not the derived ones of before."""
@@ -152,7 +151,7 @@ class SetUpSection(Section):
         plan_for(data, choice)
         same_form = view.formed and view.choice is not None and view.choice.model == choice.model
         drafted = draft(plan, typed)
-        offers: dict[str, Any] = {"models": models_offered(data, choice), "adapters": _adapters(choice.model)}
+        offers: dict[str, Any] = {"models": models_offered(data, choice), "adapters": _adapters(choice)}
         yield {
             self.parts.view: replace(view, choice=choice, formed=True),
             self.choices: choice_cards(
@@ -169,6 +168,9 @@ class SetUpSection(Section):
     def _drafted(self, data: Path, choice: Choice, drafted: Draft, *, received: Mapping[str, str]) -> Updates:
         """The card, the knobs and the YAML of a draft."""
         outlook = outlook_of(drafted_plan(data, choice, drafted.recipe), drafted.wrong)
+        if goes_on(choice, drafted.recipe):
+            said = f"{outlook.sentence} It goes on from {choice.parent}, the tuned model that people voted on."
+            outlook = replace(outlook, sentence=said)
         token = secrets.token_hex(8)
         text = "Not ready" if outlook.reasons else "Start training"
         start = start_button(text, free=not outlook.reasons, token=token)
@@ -200,31 +202,18 @@ class SetUpSection(Section):
         if outlook.reasons:
             raise UsageError("This cannot be trained as it is.", found=" ".join(outlook.reasons)[:400])
 
-        def start() -> RunFolder:
-            facts: dict[str, Any] = {"estimate": plan.estimate.promised, "title": project.title}
-            run = start_training(plan.recipe, plan.train, validation=plan.validation, worker=_worker(), **facts)
-            project.with_run(run)
-            return run
-
-        name = self.starts.once(act.get("token"), start)
+        name = self.starts.once(act.get("token"), lambda: begin_run(project, plan, choice).path.name)
         shown = self._drafted(data, choice, drafted, received=act.fields)
         return self.parts.show(replace(view, run=name, asking="")) | shown
 
 
-def _worker() -> str:
-    """The process that trains and knows the task's metric."""
-    from advisor.training_worker import WORKER
-
-    return WORKER
-
-
-def _adapters(model: str) -> list[tuple[str, str]]:
+def _adapters(choice: Choice) -> list[tuple[str, str]]:
     """Earlier adapters of this base, to go on from."""
-    found = []
+    found = {choice.start_from: f"{choice.parent} (voted on)"} if choice.start_from else {}
     for run in known_runs():
-        if run.adapter.is_dir() and str(status_of(run).get("model")) == model:
-            found.append((str(run.adapter), f"{run.path.name} ({model_title(model)})"))
-    return found
+        if run.adapter.is_dir() and str(status_of(run).get("model")) == choice.model:
+            found.setdefault(str(run.adapter), f"{run.path.name} ({model_title(choice.model)})")
+    return list(found.items())
 
 
 def no_data() -> Markup:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from advisor.human import VoteStore, feedback_as, votes_csv
+from advisor.human import VoteStore, feedback_as, votes_csv, votes_jsonl
 from dataset_tools.errors import UsageError
 from dataset_tools.writing import json_line
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+_WHOLE = {"votes.csv": votes_csv, "votes.jsonl": votes_jsonl}
 _FORMS: dict[str, tuple[Literal["dpo", "kto", "sft"], bool]] = {
     "dpo.jsonl": ("dpo", False),
     "kto.jsonl": ("kto", False),
@@ -24,8 +25,8 @@ _FORMS: dict[str, tuple[Literal["dpo", "kto", "sft"], bool]] = {
 def session_file(store: VoteStore, session_id: str, name: str) -> bytes | None:
     """A file of a closed session by its name; None where there is none, or the session is still open.
 
-    ``votes.csv``, and rows in TRL's shapes: ``dpo.jsonl``, ``kto.jsonl`` and ``sft.jsonl`` (answers that raters wrote),
-    which leave test rows out, and the same with them (``dpo-with-test-rows.jsonl``).
+    ``votes.csv`` and ``votes.jsonl``, and rows in TRL's shapes: ``dpo.jsonl``, ``kto.jsonl`` and ``sft.jsonl`` (answers
+    that raters wrote), which leave test rows out, and the same with them (``dpo-with-test-rows.jsonl``).
 
     Raises:
         VotesError: the votes cannot be read.
@@ -34,11 +35,11 @@ def session_file(store: VoteStore, session_id: str, name: str) -> bytes | None:
         session = store.session(session_id)
     except UsageError:
         return None
-    if session.closed is None or (name != "votes.csv" and name not in _FORMS):
+    if session.closed is None or (name not in _WHOLE and name not in _FORMS):
         return None
     votes = store.votes(session_id)
-    if name == "votes.csv":
-        return votes_csv(session, votes).encode()
+    if name in _WHOLE:
+        return _WHOLE[name](session, votes).encode()
     form, use_test_rows = _FORMS[name]
     return b"".join(map(json_line, feedback_as(form, session, votes, use_test_rows=use_test_rows).rows()))
 

@@ -160,8 +160,9 @@ def test_a_session_is_made_voted_on_with_keys_blind_to_its_end_and_revealed(
     assert ARMS[0] in Path(started.value.path()).read_text("utf-8")
     page.get_by_role("button", name="Take these test rows all the same").click()
     page.get_by_role("link", name="Download dpo.jsonl").wait_for()
-    page.get_by_role("button", name="Train on these pairs").click()
-    page.wait_for_url("**/train?project=*&objective=dpo")
+    page.get_by_role("button", name="Train on these pairs").wait_for()
+    page.get_by_role("button", name="Look at the settings first").click()
+    page.wait_for_url("**/train?project=*&objective=dpo&votes=*")
     page.locator('#choices [data-name="dpo"][aria-checked=true]').wait_for()
     assert page.evaluate("window.hit") is None
 

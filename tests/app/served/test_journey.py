@@ -103,6 +103,10 @@ def test_a_run_is_trained_watched_and_answers_beside_its_base(
         page.locator("#answers [data-state=done]").nth(1).wait_for()
         page.get_by_role("button", name="Best of these").first.click()
         page.locator("#side-note").get_by_text("preference pair").wait_for()
+        answers = page.locator("#answers").inner_text()
+        page.reload()  # the conversation is there again
+        page.locator("#answers [data-state=done]").nth(1).wait_for()
+        assert page.locator("#answers").inner_text() == answers and "<b>what</b>" in answers
         page.get_by_role("tab", name="Held-out rows").click()
         page.locator("#answer-both").click()
         page.locator("#rows .fr-tile").first.wait_for()
@@ -110,4 +114,6 @@ def test_a_run_is_trained_watched_and_answers_beside_its_base(
         page.locator("#rows [data-do=label][data-row='2']").click()
         page.locator("#rows [data-form] textarea").fill("NEW-LABEL")
         page.get_by_role("button", name="Save").click()
-        page.locator("#held-note").get_by_text("waits among the rows").wait_for()
+        page.locator("#held-note").get_by_text("1 label called wrong").wait_for()
+        page.get_by_role("button", name="Put right in the dataset").click()
+        page.locator("#held-note").get_by_text("1 label put right").wait_for()

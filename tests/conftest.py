@@ -91,8 +91,9 @@ def _no_test_sees_the_users_home(tmp_path_factory: pytest.TempPathFactory) -> It
 def prepared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The home of the tests marked slow, one for each process of the tests. FITTING_ROOM_TEST_HOME keeps it.
 
-    The embedded model is prepared once for all of them.
+    The embedded model is prepared once for all of them, and runs start without loading the libraries.
     """
+    warm.prepare()
     kept = os.environ.get("FITTING_ROOM_TEST_HOME")
     home = Path(kept).expanduser().resolve() if kept else tmp_path_factory.mktemp("prepared-home")
     shared = home if kept else tmp_path_factory.getbasetemp().parent / "prepared-models"

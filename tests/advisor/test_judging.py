@@ -165,10 +165,10 @@ def test_closed_votes_put_the_judge_right_and_make_the_comparison_be_judged_agai
     session = from_comparison(folder, ("few-shot-fixed", "zero-shot"))
     votes = [
         Vote("ann", number + 1, item, a, b, "left" if rows[item]["arms"][a]["score"] == 0.5 else "right")
-        for number, (item, a, b) in enumerate(session.pairs()[:24])
+        for number, (item, a, b) in enumerate(session.pairs()[:12])
     ]
     (found,) = corrected(session, votes, rows)
-    assert (found.compared, found.judged) == (24, len(session.pairs()))
+    assert (found.compared, found.judged) == (12, len(session.pairs()))
     assert found.agreement is not None and found.agreement.estimate == 1.0
     assert found.rectified is not None and found.rectified.low < found.score.estimate < found.rectified.high
     assert put_right(folder, rows) == {"votes": 0, "corrected": []} and not has_new_votes(folder, result)
@@ -179,7 +179,7 @@ def test_closed_votes_put_the_judge_right_and_make_the_comparison_be_judged_agai
     assert has_new_votes(folder, result)
     again = course_of_again(judged)
     assert again["verdict"]["sentence"].endswith("do not show that opinion to be good enough to go by.")
-    assert again["judge"]["votes"] == 24 and not has_new_votes(folder, again)
+    assert again["judge"]["votes"] == 12 and not has_new_votes(folder, again)
     assert "Beside people's votes, Few-shot" in to_markdown(again, course.request)
 
 

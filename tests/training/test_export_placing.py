@@ -108,10 +108,10 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
     assert _names(tmp_path) == []
 
 
-def _child(code: str, *words: object) -> subprocess.Popen[bytes]:
+def _child(code: str, *words: object, cwd: Path | None = None) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-c", textwrap.dedent(code), *map(str, words)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, cwd=cwd)
 
 
 def test_a_process_killed_in_the_middle_leaves_the_old_export_and_the_next_one_clears_up(tmp_path: Path) -> None:
@@ -170,30 +170,32 @@ def test_one_that_is_just_being_made_is_not_taken_for_abandoned(tmp_path: Path) 
 @pytest.mark.usefixtures("one_thread")
 def test_a_disk_that_fills_up_in_the_middle_of_an_export_leaves_the_old_one(tiny_model: Path, tmp_path: Path) -> None:
     run = tiny_run(tmp_path / "run", tiny_model)
-    out = tmp_path / "out"
-    for kind, limit in (("merged", 200_000), ("gguf", 305_000)):  # bytes that a file may have: less than the model's
-        _make(out, "first")
-        child = _child(
-            """
-            import resource, sys
-            from pathlib import Path
-            from dataset_tools.errors import DiskFullError
-            from training.export import export
-            from training.runs.folder import RunFolder
-            resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[4]), int(sys.argv[4])))
+    limits = {"merged": 200_000, "gguf": 305_000}  # bytes that a file may have: less than the model's
+    for kind in limits:
+        _make(tmp_path / kind, "first")
+    child = _child(
+        """
+        import json, resource, sys
+        from pathlib import Path
+        from dataset_tools.errors import DiskFullError
+        from training.export import export
+        from training.runs.folder import RunFolder
+        for kind, limit in json.loads(sys.argv[2]).items():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
             try:
-                export(RunFolder(Path(sys.argv[1])), sys.argv[2], Path(sys.argv[3]), quantization="f16", rows=1)
+                export(RunFolder(Path(sys.argv[1])), kind, Path(kind), quantization="f16", rows=1)
             except DiskFullError as error:
-                print(error.what)
-            """,
-            run.path,
-            kind,
-            out,
-            limit,
-        )
-        said, errors = child.communicate()
-        assert b"The disk is full" in said, errors.decode()
-        assert (out / "weights").read_text() == "first" and _names(tmp_path) == ["out", "run"]
+                print(kind, error.what)
+        """,
+        run.path,
+        json.dumps(limits),
+        cwd=tmp_path,
+    )
+    said, errors = child.communicate()
+    for kind in limits:
+        assert f"{kind} The disk is full" in said.decode(), errors.decode()
+        assert (tmp_path / kind / "weights").read_text() == "first"
+    assert _names(tmp_path) == ["gguf", "merged", "run"]
 
 
 @pytest.mark.usefixtures("one_thread")

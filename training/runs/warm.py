@@ -22,13 +22,13 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from training.quiet import SETTINGS
 
-_LIBRARIES = (
+LIBRARIES = (
     "bitsandbytes",
     "datasets",
     "peft",
@@ -36,6 +36,7 @@ _LIBRARIES = (
     "transformers.models.llama.modeling_llama",
     "training.runs.session",
 )
+"""What a run loads before it begins."""
 # Libraries read these when they are loaded: a run with others needs a process of its own.
 _READ_ON_LOADING = ("OMP_", "GOMP_", "MKL_", "OPENBLAS_", "HF_", "TRANSFORMERS_", "PYTORCH", "PYTHON", "LD_")
 _ACCELERATORS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
@@ -53,7 +54,7 @@ class _Warm:
         self._loaded = False
         self._loaded_with: Mapping[str, str] = {}
 
-    def begin(self, environment: Mapping[str, str]) -> None:
+    def begin(self, environment: Mapping[str, str], start: Callable[[socket.socket, Mapping[str, str]], None]) -> None:
         """Begin to load, unless that was done with the same settings of the libraries."""
         with self._lock:
             if self._lives() and self._loaded_with == _read_on_loading(environment):
@@ -61,17 +62,7 @@ class _Warm:
             self.end()
             self._ours, theirs = socket.socketpair()
             with theirs:
-                process = subprocess.Popen(
-                    [sys.executable, "-m", "training.runs.warm", str(theirs.fileno())],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    start_new_session=True,  # Ctrl-C is for the program in the terminal
-                    env=dict(environment),
-                    cwd=_ROOT,  # which comes first where Python looks for modules: never the folder of somebody's data
-                    pass_fds=(theirs.fileno(),),
-                )
-            leave(process)
+                start(theirs, environment)
             self._loaded_with = _read_on_loading(environment)
 
     def start(self, command: Mapping[str, Any], files: tuple[int, int]) -> int | None:
@@ -117,6 +108,11 @@ class _Warm:
         ours.sendall(body)
         return int(_SIZE.unpack(_received(ours, _SIZE.size))[0])
 
+    def forget(self) -> None:
+        """In a fork of the program: neither the process is its own nor the lock, which was held."""
+        self._lock = threading.Lock()
+        self.end()
+
     def end(self) -> None:
         """Let the process go; the runs that it has forked go on."""
         if self._ours is not None:
@@ -131,7 +127,37 @@ atexit.register(_WARM.end)
 def prepare() -> None:
     """Load the training libraries in a process that waits for runs, if this machine suits; returns at once."""
     if suits():
-        _WARM.begin(environment_of_runs())
+        _WARM.begin(environment_of_runs(), _start_process)
+
+
+def prepare_by_fork() -> None:
+    """As `prepare`, in a program that has loaded the libraries itself and has no thread yet: a fork of it waits."""
+    if suits():
+        _WARM.begin(environment_of_runs(), _fork_process)
+
+
+def _start_process(connection: socket.socket, environment: Mapping[str, str]) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "training.runs.warm", str(connection.fileno())],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is for the program in the terminal
+        env=dict(environment),
+        cwd=_ROOT,  # which comes first where Python looks for modules: never the folder of somebody's data
+        pass_fds=(connection.fileno(),),
+    )
+    leave(process)
+
+
+def _fork_process(connection: socket.socket, environment: Mapping[str, str]) -> None:
+    del environment  # is this program's
+    if os.fork() == 0:
+        os.setsid()
+        _WARM.forget()  # also so that the connection ends when the program does
+        with contextlib.suppress(ConnectionError):
+            _serve(connection)
+        os._exit(0)
 
 
 def is_ready() -> bool:
@@ -202,7 +228,7 @@ def _serve(connection: socket.socket) -> None:
     from training.quiet import quiet_libraries
 
     quiet_libraries()
-    for name in _LIBRARIES:
+    for name in LIBRARIES:
         importlib.import_module(name)
     gc.freeze()  # the collector would touch, and so copy, what is shared with the children
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system collects the children

@@ -2,45 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
-_SERVE = "from app.server import serve; serve(port=0, ready=lambda url: print(url, flush=True))"
+from tests.app.served import forked
+
 PATIENCE = 120_000  # milliseconds, as the browser's driver counts; only a hung page waits so long
-
-
-@contextmanager
-def _serving(home: Path, **environment: str) -> Iterator[str]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", _SERVE],
-        cwd=ROOT,
-        env={**os.environ, "FITTING_ROOM_HOME": str(home), **environment},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    try:
-        address = process.stdout.readline().strip()
-        assert address.startswith("http://127.0.0.1:"), "the server did not start"
-        yield address.rstrip("/")
-    finally:
-        process.terminate()
-        process.wait()
-        process.stdout.close()
 
 
 @pytest.fixture(scope="session")
 def serving() -> Callable[..., AbstractContextManager[str]]:
     """Serves the app from a home, with further environment variables, and gives its address."""
-    return _serving
+    return forked.serving
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +27,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def app(home: Path, tiny_model: Path) -> Iterator[str]:
-    with _serving(home, FITTING_ROOM_MODEL=str(tiny_model)) as address:
+    with forked.serving(home, FITTING_ROOM_MODEL=str(tiny_model)) as address:
         yield address
 
 

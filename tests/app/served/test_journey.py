@@ -40,7 +40,7 @@ def test_a_bundled_example_is_compared_and_its_verdict_survives_a_reload(
     page.goto(compared)
     page.locator("#use-ticket_routing").click()
     page.get_by_role("link", name="Compare approaches").click()
-    only_arms(page, "zero-shot", "few-shot")
+    only_arms(page, "zero-shot", "few-shot-fixed")
     page.locator("#limit").locator("input, textarea").fill("8")
     page.get_by_label("Minutes at most").fill("1")
     page.locator("#start").click()
@@ -48,7 +48,7 @@ def test_a_bundled_example_is_compared_and_its_verdict_survives_a_reload(
     page.locator("#verdict").wait_for()
     folder, result = result_in(prepared_home)
     assert result["verdict"]["sentence"] in page.locator("#verdict").inner_text()
-    assert [arm["name"] for arm in result["arms"]] == ["zero-shot", "few-shot"]
+    assert [arm["name"] for arm in result["arms"]] == ["zero-shot", "few-shot-fixed"]
     assert result["task"]["rows"]["test"] == 8
 
     page.reload()

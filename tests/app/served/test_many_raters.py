@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,12 +16,9 @@ import pytest
 
 from advisor.human import VoteStore
 from tests.advisor.human_support import session as made_session
+from tests.app.served import forked
 
 pytestmark = pytest.mark.browser
-ROOT = Path(__file__).resolve().parents[3]
-_SERVE = (
-    "import sys; from app.server import serve; serve(port=int(sys.argv[1]), ready=lambda url: print(url, flush=True))"
-)
 KINDS = ("left", "right", "tie", "both_bad", "skip")
 ROWS = 10
 
@@ -40,18 +34,13 @@ class Server:
         self.start()
 
     def start(self) -> None:
-        environment = {**os.environ, "FITTING_ROOM_HOME": str(self.home)}
-        command = [sys.executable, "-c", _SERVE, str(self.port)]
-        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        assert self.process.stdout.readline().startswith(self.address), "the server did not start at its address"
+        self.process, address = forked.start(self.home, port=self.port)
+        assert address.startswith(self.address), "the server did not start at its address"
 
     def end(self) -> None:
         """Without a farewell: ``kill -9``."""
         self.process.kill()
-        self.process.wait()
-        if self.process.stdout is not None:
-            self.process.stdout.close()
+        self.process.join()
 
 
 class Rater:

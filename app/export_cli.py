@@ -5,7 +5,6 @@ The work is in `training.export`; here are its options, its progress, and how it
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import sys
@@ -14,17 +13,16 @@ from typing import Annotated, Any
 
 import typer
 
-from advisor.human import VotesError, VoteStore, said_of_run
-from advisor.training_worker import judges_for
 from app import commands
 from app.cli_options import Debug, Json, run
+from app.exports import ROWS, make, usual_folder
 from app.progress import working
 from app.run_reading import find_run
 from dataset_tools.errors import UsageError
 from training.export import KINDS, QUANTIZATIONS, check_repo_id, push
-from training.export import export as make_export
-from training.home import home
-from training.runs.folder import RunFolder
+from training.export.attempts import recorded
+from training.export.job import Tell
+from training.export.report import ExportReport
 
 _TOKEN = "HF_TOKEN"  # the name that the hub's own tools use
 _Run = Annotated[str, typer.Argument(metavar="RUN", help="Its id, the beginning of its id, or its folder.")]
@@ -37,7 +35,7 @@ def export(
     quantization: Annotated[
         str, typer.Option("--quantization", help=f"Of a GGUF file: {' or '.join(QUANTIZATIONS)}.")
     ] = "q8_0",
-    rows: Annotated[int, typer.Option("--rows", help="Held-out rows to prove it on.")] = 32,
+    rows: Annotated[int, typer.Option("--rows", help="Held-out rows to prove it on.")] = ROWS,
     comparison: Annotated[
         Path | None, typer.Option("--comparison", help="A comparison's folder or result.json, for the model card.")
     ] = None,
@@ -80,29 +78,22 @@ def export_run(
     """
     found = find_run(named)
     token = _token(push_to) if push_to else ""
-    target = out or home() / "exports" / default_name(found.path.name, to, quantization)
+    target, told = out or usual_folder(found.path.name, to, quantization), _comparison(comparison)
     with working(commands.console, f"Exporting {found.path.name} ...", at_once=True) as say:
-        report = make_export(
-            found,
-            to,
-            target,
-            quantization=quantization,
-            rows=rows,
-            scorer=judges_for(found).scorer,
-            comparison=_comparison(comparison),
-            votes=_votes(found),
-            tell=lambda phase: say(phase[:1].upper() + phase[1:] + " ..."),
-        )
+
+        def work(note: Tell) -> ExportReport:
+            def tell(phase: str) -> None:
+                note(phase)
+                say(phase[:1].upper() + phase[1:] + " ...")
+
+            return make(found, to, target, quantization=quantization, rows=rows, comparison=told, tell=tell)
+
+        report = recorded(found, to, quantization=quantization, folder=target.expanduser().absolute(), work=work)
         pushed = None
         if push_to:
             say(f"Sending it to {push_to} ...")
             pushed = push(report.folder, push_to, token, private=private)
     return {**report.to_dict(), "pushed": pushed}
-
-
-def default_name(run: str, to: str, quantization: str) -> str:
-    """The name of an export's folder: the run, and what it was exported to."""
-    return f"{run}-{quantization if to == 'gguf' else to}"
 
 
 def print_export(result: dict[str, Any]) -> None:
@@ -125,6 +116,7 @@ def print_export(result: dict[str, Any]) -> None:
     for line in (*proof["checks"], *result["notes"]):
         commands.output.print(f"[dim]- {commands.escape(line)}[/]", highlight=False, soft_wrap=True)
     commands.output.print(f"Export: {commands.escape(result['folder'])}", highlight=False, soft_wrap=True)
+    commands.output.print("How to serve it stands in its README.md.", highlight=False)
     if result["pushed"]:
         commands.output.print(f"Pushed: {commands.escape(result['pushed'])}", highlight=False, soft_wrap=True)
 
@@ -146,13 +138,6 @@ def _token(repo_id: str) -> str:
             next_step=f"Set {_TOKEN} to a token with the right to write.",
         )
     return token
-
-
-def _votes(run: RunFolder) -> list[str]:
-    """What people said of a run's model; nothing where the votes cannot be read."""
-    with contextlib.suppress(VotesError), VoteStore.open() as store:
-        return said_of_run(store, run)
-    return []
 
 
 def _comparison(path: Path | None) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from advisor.human import tell_newest
+from app import export_files
 from app.components.layout import CSS, address, theme
 from app.drafts import export
 from app.pages.votes import add_downloads
@@ -68,11 +69,35 @@ def create_server(workspace: Workspace | None = None) -> FastAPI:
     workspace = workspace or Workspace()
     blocks = build_app(workspace)
     import gradio as gr
-    from fastapi import FastAPI, HTTPException
-    from fastapi.responses import FileResponse
+    from fastapi import FastAPI
 
     server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     server.add_middleware(LocalOnly)
+    _add_files(server, workspace)
+    add_downloads(server)
+    export_files.add_downloads(server)
+    # It says that several pages exclude rendering on the server, also where that is switched off.
+    warnings.filterwarnings("ignore", message="SSR mode is not supported with multi-page apps")
+    gr.mount_gradio_app(
+        server,
+        blocks,
+        path="/",
+        footer_links=[],
+        show_error=False,  # the text of an exception would be shown as HTML
+        max_file_size=_LARGEST_UPLOAD,
+        enable_monitoring=False,
+        ssr_mode=False,
+        mcp_server=False,
+        theme=theme(),
+        css_paths=list(CSS),
+    )
+    return server
+
+
+def _add_files(server: FastAPI, workspace: Workspace) -> None:
+    """What a comparison, a draft and a project's versions give to be downloaded, and the report."""
+    from fastapi import HTTPException
+    from fastapi.responses import FileResponse
 
     @server.get("/download/{comparison}/{name}")
     def download(comparison: str, name: str) -> FileResponse:
@@ -108,24 +133,6 @@ def create_server(workspace: Workspace | None = None) -> FastAPI:
         if file is None:
             raise HTTPException(404, "There is no such file.")
         return FileResponse(file, filename=file.name, media_type="application/octet-stream")
-
-    add_downloads(server)
-    # It says that several pages exclude rendering on the server, also where that is switched off.
-    warnings.filterwarnings("ignore", message="SSR mode is not supported with multi-page apps")
-    gr.mount_gradio_app(
-        server,
-        blocks,
-        path="/",
-        footer_links=[],
-        show_error=False,  # the text of an exception would be shown as HTML
-        max_file_size=_LARGEST_UPLOAD,
-        enable_monitoring=False,
-        ssr_mode=False,
-        mcp_server=False,
-        theme=theme(),
-        css_paths=list(CSS),
-    )
-    return server
 
 
 def serve(

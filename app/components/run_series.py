@@ -68,7 +68,7 @@ def phases(events: Iterable[Event]) -> list[Phase]:
             at = before if event.get("state") == "interrupted" else event["time"]
             marks = [(name, at)] if event.get("state") == "queued" else [*marks, (name, at)]
         before = event["time"]
-    ends: list[float | None] = [*(at for _, at in marks[1:]), None]
+    ends: list[float | None] = [*(at for _, at in marks[1:]), *([None] if marks else [])]
     return [
         Phase(name, None if end is None else max(0.0, end - at))
         for (name, at), end in zip(marks, ends, strict=True)

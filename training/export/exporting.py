@@ -22,14 +22,15 @@ from training.export.placing import MANIFEST, check_target, placed, require_spac
 from training.export.reloading import check_modelfile, prove_adapter, prove_gguf, prove_merged
 from training.export.report import ExportReport, Proof
 from training.export.settings_check import check_weights
+from training.export.sizes import SHARE_OF_16_BIT
 from training.export.source import Source, data_hash, read_source
 from training.export.template_pieces import TemplateRefused, check_pieces, learn_pieces
+from training.export.turn import own_turn
 from training.runs.folder import RunFolder
 from training.scoring import Scorer
 
 KINDS = ("adapter", "merged", "gguf")
-# Bytes of a weight against 16 bits, and room for all that is not weights.
-_SHARE_OF_16_BIT = {"f16": 1.0, "q8_0": 34 / 64}
+# Room for all that is not weights.
 _ON_TOP = 50_000_000
 _LONGEST_CONTEXT = 4096  # of a Modelfile: a longer one costs memory that few need
 
@@ -46,7 +47,7 @@ def export(
     votes: Sequence[str] = (),
     tell: Tell = lambda phase: None,
 ) -> ExportReport:
-    """Export what a run made, and prove it.
+    """Export what a run made, and prove it. On an accelerator it waits until no run is at work there.
 
     Args:
         run: A run that ended well.
@@ -72,7 +73,7 @@ def export(
     elif source.is_full:
         adapter.refuse_whole_model(source)
     check_target(out.expanduser())
-    with placed(out) as workshop:
+    with own_turn(tell), placed(out) as workshop:
         name = serving.model_name(out)
         job = prepare(source, workshop.export, workshop.scratch, scorer=scorer, tell=tell, name=name)
         adapter.save_recipe(source, job.folder)
@@ -82,7 +83,7 @@ def export(
             report, text = _export_merged(job)
         else:
             report, text = _export_gguf(job, quantization)
-        report = replace(report, files=_files(job.folder))
+        report = replace(report, files=_files(job.folder), serving=text)
         card = model_card(source, report, name=job.name, serving=text, comparison=comparison, votes=votes)
         write_text_atomically(job.folder / "README.md", card)
         report = _with_manifest(source, report)
@@ -152,7 +153,7 @@ def _export_merged(job: Job) -> tuple[ExportReport, str]:
 
 def _export_gguf(job: Job, quantization: str) -> tuple[ExportReport, str]:
     model, file = job.scratch / "merged", job.folder / f"{job.name}.{quantization.upper()}.gguf"
-    job, _ = _merge(job, model, needed=lambda size: int(size * (1 + _SHARE_OF_16_BIT[quantization])))
+    job, _ = _merge(job, model, needed=lambda size: int(size * (1 + SHARE_OF_16_BIT[quantization])))
     release()
     job.tell(f"writing GGUF ({quantization})")
     first = job.reference.examples[0]

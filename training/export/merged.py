@@ -21,18 +21,26 @@ _MERGEABLE = ("LORA", "IA3")
 _SHARD = "5GB"
 
 
+def is_mergeable(adapter: Path) -> bool:
+    """Whether an adapter is a change of weights.
+
+    Raises:
+        ModelError: its configuration cannot be read.
+    """
+    return adapter_kind(adapter) in _MERGEABLE
+
+
 def check_mergeable(source: Source) -> None:
     """Refuse what cannot be merged, before anything is loaded.
 
     Raises:
         ExportError: it works by virtual tokens before the prompt, or in another way that is no change of weights.
     """
-    kind = "" if source.is_full else adapter_kind(source.artefact)
-    if not source.is_full and kind not in _MERGEABLE:
+    if not source.is_full and not is_mergeable(source.artefact):
         raise ExportError(
             f"What the method {source.recipe.method!r} learns cannot be merged into the base's weights.",
             where=str(source.artefact),
-            found=f"{kind}: trained tokens before the prompt, not a change of weights",
+            found=f"{adapter_kind(source.artefact)}: trained tokens before the prompt, not a change of weights",
             expected="an adapter made by qlora, lora, dora, rslora or ia3, or a fully trained model",
             next_step="Export the adapter (--to adapter) and serve it on its base, or train with lora.",
         )

@@ -72,6 +72,8 @@ class ExportReport:
     quantization: str | None = None
     notes: tuple[str, ...] = ()
     """What its user should know, in words."""
+    serving: str = ""
+    """How it is served: commands and a short script, as they stand in its README.md."""
 
     @property
     def bytes(self) -> int:
@@ -89,4 +91,5 @@ class ExportReport:
             "files": self.files,
             "proof": asdict(self.proof),
             "notes": list(self.notes),
+            "serving": self.serving,
         }

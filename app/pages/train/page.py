@@ -113,7 +113,7 @@ class TrainPage:
 
         run, marks = self.run.look(view, sent)
         history, marks = self.history.look(view, marks)
-        live = any(summary_of(run).live for run in known_runs())
+        live = self.run.export.at_work(view) or any(summary_of(run).live for run in known_runs())
         pace = {} if sent.get(_PACE) == live else {self.timer: gr.Timer(_pace(live), active=True)}
         return {**run, **history, **pace, self.sent: {**marks, _PACE: live}}
 

@@ -22,6 +22,7 @@ from app.components.run_sparks import SPARK_SCRIPT, sparks
 from app.components.runs import dry_run_view, notes_view, phases_list, run_error, run_head, run_title, what_to_say
 from app.components.wiring import on
 from app.jobs import Job
+from app.pages.train.exporting import ExportSection, on_the_accelerator, refuse_while_exported
 from app.pages.train.section import PageParts, Section, Updates, View, changed
 from app.run_reading import RunSummary, has_artefact, known_runs, recipe_of, result_of, status_of, summary_of
 from dataset_tools.errors import FittingRoomError, UsageError
@@ -34,6 +35,9 @@ _NONE = "No run is shown. Start one on the first tab, or open one from all runs.
 
 class RunSection(Section):
     """A run as it stands, kept up to date by a timer while its process lives."""
+
+    def __init__(self) -> None:
+        self.export = ExportSection()
 
     def build(self, gr: Any) -> None:
         """Lay the components out."""
@@ -53,14 +57,16 @@ class RunSection(Section):
         self.sparks = gr.HTML(js_on_load=SPARK_SCRIPT, elem_id="sparks")
         self.samples = gr.HTML(js_on_load=SAMPLES_SCRIPT, elem_id="samples")
         self.facts = gr.HTML(elem_id="dry-run")
+        self.export.build(gr)
         self.next = gr.HTML()
         self.texts = [self.title, self.controls, self.asking, self.head, self.error, self.health, self.phases]
-        self.texts += [self.sparks, self.samples, self.notes, self.facts, self.next]
+        self.texts += [self.sparks, self.samples, self.notes, self.facts, self.next, *self.export.outputs]
         self.outputs = [*self.texts, self.chart, self.scale]
 
     def wire(self, parts: PageParts) -> None:
         """Say what happens when they are used."""
         self.parts = parts
+        self.export.wire(parts)
         for part in (self.controls, self.asking):
             on_act(part, self.act, inputs=[parts.view], **parts.base)
         on(self.scale.input, self.turn, inputs=[self.scale, parts.view], **parts.base)
@@ -121,6 +127,7 @@ class RunSection(Section):
             self.samples: samples_view(samples(events), run=view.run),
             self.notes: notes_view(events, notes(events)),
             self.facts: dry_run_view(events, estimate=estimate),
+            **self.export.show(view),
             self.next: next_link(summary, project.id if project else None, adapter=run.adapter.is_dir()),
         }
 
@@ -173,6 +180,7 @@ class RunSection(Section):
             time.sleep(0.02)
 
     def _resume(self, run: RunFolder, view: View, *, force: bool) -> Updates:
+        refuse_while_exported(run)
         try:
             supervisor.resume(run, force=force)
         except FittingRoomError as error:
@@ -185,6 +193,7 @@ class RunSection(Section):
         return self.parts.show(replace(view, asking=""))
 
     def _delete(self, run: RunFolder, view: View) -> Updates:
+        refuse_while_exported(run)
         supervisor.delete(run)
         for project in self.parts.workspace.projects():
             if run.path.name in project.runs:
@@ -256,6 +265,8 @@ def waiting_for(run: RunFolder, titles: Mapping[str, str]) -> list[str]:
             name = titles.get(summary.run)
             left = f", about {duration(summary.eta)} left" if summary.eta else ""
             busy.append((summary.state == "queued", summary.created, f"{name or 'run'} ({summary.run}{left})"))
+    if all(queues for queues, _, _ in busy):
+        busy += [(False, 0.0, f"the export of {titles.get(name) or 'run'} ({name})") for name in on_the_accelerator()]
     return [text for _, _, text in sorted(busy)]
 
 
@@ -279,5 +290,5 @@ def next_link(summary: RunSummary, project: str | None, *, adapter: bool) -> Mar
     evaluate = link(there, "Evaluate side by side →", main=True) if adapter else NOTHING
     before = "Next: read the base's and the tuned answers together. " if adapter else ""
     command = f"fitting-room export {summary.run} --to gguf"
-    text = html("{}To use it elsewhere, as an adapter, merged or as GGUF: <code>{}</code>", before, command)
+    text = html("{}To use it elsewhere, export it above, or on the command line: <code>{}</code>", before, command)
     return next_steps(evaluate, text=text)

@@ -91,6 +91,25 @@ def test_a_run_is_started_with_derived_settings_and_watched_to_its_end(
     assert (run.adapter / "adapter_model.safetensors").is_file()
 
 
+def test_a_finished_run_is_exported_found_again_after_a_reload_and_downloaded(
+    page: Any, training: str, train_home: Path
+) -> None:
+    runs = [RunFolder(file.parent) for file in train_home.glob("runs/*/run.json")]
+    run = next((run for run in runs if run.status()["state"] == "done"), None)
+    if run is None:
+        pytest.skip("the test before this one, which trains, was left out")
+    page.goto(f"{training}/train?run={run.path.name}")
+    page.get_by_role("button", name="Export: Adapter").click()
+    page.locator("#exporting [data-export=running]").wait_for()
+    page.reload()
+    made = page.locator("#exported [data-made=adapter]")
+    made.get_by_text("proven", exact=True).wait_for()
+    assert "vllm serve" in made.locator("[data-serving]").inner_text()
+    with page.expect_download() as started:
+        made.get_by_role("link", name="Download the model card").click()
+    assert "## Proof of this export" in Path(started.value.path()).read_text("utf-8")
+
+
 def test_a_run_is_stopped_resumed_found_again_and_deleted(
     page: Any, training: str, train_home: Path, project: str
 ) -> None:

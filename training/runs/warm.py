@@ -39,6 +39,7 @@ LIBRARIES = (
 """What a run loads before it begins."""
 # Libraries read these when they are loaded: a run with others needs a process of its own.
 _READ_ON_LOADING = ("OMP_", "GOMP_", "MKL_", "OPENBLAS_", "HF_", "TRANSFORMERS_", "PYTORCH", "PYTHON", "LD_")
+_OF_NO_MATTER = ("HF_HUB_DISABLE_TELEMETRY",)  # gradio writes it its own way
 _ACCELERATORS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 _SIZE = struct.Struct("!q")
 _ROOT = Path(__file__).resolve().parents[2]
@@ -205,7 +206,8 @@ def suits() -> bool:
 
 def _read_on_loading(environment: Mapping[str, str]) -> dict[str, str]:
     settings = {**SETTINGS, **environment}  # it is quiet whether or not the program was by the time that it asked
-    return {name: value for name, value in settings.items() if name.startswith(_READ_ON_LOADING)}
+    read = {name: value for name, value in settings.items() if name.startswith(_READ_ON_LOADING)}
+    return {name: value for name, value in read.items() if name not in _OF_NO_MATTER}
 
 
 def _received(connection: socket.socket, size: int) -> bytes:

@@ -52,7 +52,6 @@ def _serve(settings: Mapping[str, str], port: int, connection: Connection) -> No
 
     os.environ.clear()
     os.environ.update(settings)
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "True"  # as gradio has it: a run with other settings loads its own
     sys.path.insert(0, str(ROOT))
     os.chdir(ROOT)
     warm.prepare_by_fork()

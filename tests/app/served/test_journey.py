@@ -1,4 +1,4 @@
-"""The journey in a real browser with real models: compare, read the verdict, train, read the answers."""
+"""The journey in a real browser with a real, tiny model: compare, read the verdict, train, read the answers."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 Serving = Callable[..., AbstractContextManager[str]]
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def compared(prepared_home: Path, serving: Serving) -> Iterator[str]:
-    with serving(prepared_home) as address:
+def compared(home: Path, tiny_model: Path, serving: Serving) -> Iterator[str]:
+    with serving(home, FITTING_ROOM_MODEL=str(tiny_model)) as address:
         yield address
 
 
@@ -34,9 +34,7 @@ def only_arms(page: Any, *names: str) -> None:
         box.set_checked(box.get_attribute("name") in names)
 
 
-def test_a_bundled_example_is_compared_and_its_verdict_survives_a_reload(
-    page: Any, compared: str, prepared_home: Path
-) -> None:
+def test_a_bundled_example_is_compared_and_its_verdict_survives_a_reload(page: Any, compared: str, home: Path) -> None:
     page.goto(compared)
     page.locator("#use-ticket_routing").click()
     page.get_by_role("link", name="Compare approaches").click()
@@ -46,7 +44,7 @@ def test_a_bundled_example_is_compared_and_its_verdict_survives_a_reload(
     page.locator("#start").click()
     page.locator("[data-arm=zero-shot]").wait_for()
     page.locator("#verdict").wait_for()
-    folder, result = result_in(prepared_home)
+    folder, result = result_in(home)
     assert result["verdict"]["sentence"] in page.locator("#verdict").inner_text()
     assert [arm["name"] for arm in result["arms"]] == ["zero-shot", "few-shot-fixed"]
     assert result["task"]["rows"]["test"] == 8
@@ -61,10 +59,8 @@ def test_a_bundled_example_is_compared_and_its_verdict_survives_a_reload(
     assert folder.name in started.value.suggested_filename
 
 
-def test_a_comparison_that_was_started_elsewhere_opens_by_its_address(
-    page: Any, compared: str, prepared_home: Path
-) -> None:
-    folder, result = result_in(prepared_home)
+def test_a_comparison_that_was_started_elsewhere_opens_by_its_address(page: Any, compared: str, home: Path) -> None:
+    folder, result = result_in(home)
     page.goto(f"{compared}/compare?comparison={folder.name}")
     page.locator("#verdict").wait_for()
     assert result["verdict"]["sentence"] in page.locator("#verdict").inner_text()

@@ -20,7 +20,7 @@ from advisor.approaches import Approach, Prompt, Tools
 from advisor.likelihood import Likelihoods, joined_likelihoods, shown
 from advisor.lineup import Arm
 from advisor.metrics import Metric
-from advisor.statistics import FEWEST_RACE_ROWS, mean_interval, race_decision, stretched
+from advisor.statistics import mean_interval, race_decision, stretched
 from dataset_tools.example import Example
 from dataset_tools.rendering import render_prompts
 from dataset_tools.writing import write_text_atomically
@@ -30,8 +30,9 @@ Likely = Callable[[Sequence[Prompt], Sequence[Example]], Likelihoods]
 
 # Prompts that the shared beginning is taken from; it is shorter with each one, and settled after a few.
 _PROMPTS_FOR_PREFIX = 32
-# As often an arm is looked at; one more look makes no error likelier, but smaller batches.
-_LOOKS = 8
+# As often an arm is looked at, if that leaves as many rows to answer at once: fewer take hardly less time, as a batch
+# takes as many steps as its longest answer has tokens.
+_LOOKS, _FEWEST_AT_ONCE = 8, 16
 # A dearer arm that is level at half of the rows is dropped only where half says something: a judgement.
 _ROWS_FOR_FUTILITY = 100
 
@@ -180,7 +181,7 @@ def answer_all(
 
     Answers that were stored before (by the probe, or a run that was stopped) count as long as when they were given.
 
-    Against a leader it answers an eighth of the rows after another, and may be dropped in between. How likely its
+    Against a leader it answers some rows after another (`looks`), and may be dropped in between. How likely its
     model finds the wanted answers is asked of ``likely`` at the end, where it asked a model and has gone all the way.
     """
     began = time.perf_counter()
@@ -227,16 +228,19 @@ def _spent(answerer: Answerer) -> float:
 
 
 def heat(rows: int) -> int:
-    """How many of the test rows an arm answers first of all, so that the best may go first: an eighth."""
-    return min(rows, max(FEWEST_RACE_ROWS, rows // _LOOKS))
+    """How many of the test rows an arm answers first of all, so that the best may go first.
+
+    An eighth, or 16; all of them where hardly any would be left.
+    """
+    first = max(_FEWEST_AT_ONCE, rows // _LOOKS)
+    return first if first + first // 2 <= rows else rows
 
 
 def looks(asked: Round) -> list[int]:
-    """After how many rows an arm is looked at: each eighth where it races a leader."""
+    """After how many rows an arm is looked at where it races a leader: each time that so many more are answered."""
     rows = len(asked.test)
-    if asked.leader is None:
-        return [rows]
-    return sorted({min(rows, max(heat(rows), rows * part // _LOOKS)) for part in range(1, _LOOKS + 1)})
+    step = rows if asked.leader is None else heat(rows)
+    return sorted({*range(step, rows - step // 2 + 1, step), rows})
 
 
 def out_of_the_race(arm: Arm, scores: Sequence[float], asked: Round) -> Dropped | None:

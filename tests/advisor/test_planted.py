@@ -150,13 +150,13 @@ def test_an_arm_that_is_clearly_worse_is_dropped_early_and_spares_its_answers(to
     result = course.run()
     assert advice(result) == ("winner", "zero-shot")
     row = arm(result, "few-shot")
-    assert (row["n"], row["dropped"]["why"], row["dropped"]["leader"]) == (12, "worse", "zero-shot")
+    assert (row["n"], row["dropped"]["why"], row["dropped"]["leader"]) == (16, "worse", "zero-shot")
     assert row["score"] < 0.6 and result["verdict"]["sentence"].startswith("Zero-shot: it beats the only other")
     tested = {question for question, _ in planted.led_astray().test}
     with_examples = [
         prompt for _, prompt in _models(course).asked["base"] if len(prompt) > 1 and prompt[-1].content in tested
     ]
-    assert len(with_examples) == 12
+    assert len(with_examples) == 16
 
 
 def test_the_best_of_the_heats_goes_first_and_a_cheaper_arm_that_is_clearly_worse_leaves(
@@ -167,7 +167,7 @@ def test_the_best_of_the_heats_goes_first_and_a_cheaper_arm_that_is_clearly_wors
     assert advice(result) == ("winner", "few-shot")
     assert arm(result, "few-shot")["n"] == result["task"]["rows"]["test"] > 50
     row = arm(result, "zero-shot")
-    assert (row["n"], row["dropped"]["why"], row["dropped"]["leader"]) == (12, "worse", "few-shot")
+    assert (row["n"], row["dropped"]["why"], row["dropped"]["leader"]) == (16, "worse", "few-shot")
     assert [row["name"] for row in result["arms"]][:2] == ["zero-shot", "few-shot"], "the table is in the order of cost"
 
 

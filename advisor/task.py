@@ -187,10 +187,16 @@ def make_folds(
     tasks = []
     for place, fold in enumerate(parts):
         others = [example for other in parts[:place] + parts[place + 1 :] for example in other]
-        most = None if limit is None else -(-limit // len(parts))
-        made = make_task(others, fold, kind=kind or guess.kind, metric=chosen, limit=most, seed=seed)
+        made = make_task(
+            others, fold, kind=kind or guess.kind, metric=chosen, limit=_share(limit, place, len(parts)), seed=seed
+        )
         tasks.append(replace(made, why="chosen by you" if kind else guess.why))
     return tuple(tasks)
+
+
+def _share(limit: int | None, place: int, parts: int) -> int | None:
+    """A fold's part of the test rows, of which each has one at least; together no more than the limit above that."""
+    return None if limit is None else max(1, limit * (place + 1) // parts - limit * place // parts)
 
 
 def own_metric(task: Task) -> Metric:

@@ -36,6 +36,12 @@ def test_the_folds_of_a_task_test_every_row_and_none_learns_from_its_test_rows(m
         assert (task.kind, task.metric.name, task.removed_as_leaks) == ("classification", "accuracy", 0)
 
 
+@pytest.mark.parametrize("limit", [5, 7, 12, 15])
+def test_no_more_rows_are_tested_in_all_folds_than_the_limit(make_tickets: Any, limit: int) -> None:
+    tasks = make_folds(make_tickets(60), 5, limit=limit)
+    assert sum(len(task.test) for task in tasks) == limit
+
+
 def compared(examples: Any, folder: Path, write_rows: Any, model: Path, **options: Any) -> dict[str, Any]:
     data = write_rows(folder / "rows.jsonl", examples)
     request = ComparisonRequest(data, model=str(model), budget_minutes=3, **options)

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
+from advisor.arms import Leader, Round, heat, looks
+from advisor.metrics import metric_named
 from advisor.statistics import race_decision, split_decision
 from advisor.statistics.racing import FEWEST_RACE_ROWS, worse_log_e
 
@@ -164,3 +166,20 @@ def test_impossible_requests_are_refused() -> None:
     with pytest.raises(ValueError, match="planned"):
         race_decision([0.5], finished=False, planned=0)
     assert race_decision([], finished=False).action == "go on"
+
+
+# --- when it is looked
+
+
+@pytest.mark.parametrize(
+    ("rows", "after"),
+    [(1, [1]), (23, [23]), (24, [16, 24]), (40, [16, 32, 40]), (50, [16, 32, 50]), (200, [*range(25, 201, 25)])],
+)
+def test_an_arm_is_looked_at_after_an_eighth_or_16_rows_and_never_for_the_sake_of_a_few(
+    rows: int, after: list[int]
+) -> None:
+    asked = Round([None] * rows, metric_named("exact-match"), 8)  # type: ignore[list-item]
+    assert looks(asked) == [rows], "who races nobody answers at once"
+    leader = Leader("zero-shot", "Zero-shot", (0.0,) * rows, 0)
+    assert looks(Round(asked.test, asked.metric, 8, leader=leader)) == after
+    assert heat(rows) == after[0]
